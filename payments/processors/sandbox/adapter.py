@@ -1,0 +1,133 @@
+"""The sandbox network behind Flint's processor contract. Each call is a transaction of its own, as if remote."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from flint.money import Money
+from payments.processors import base
+from payments.processors.base import Notice, PaymentRequest, PaymentState, RefundRequest, RefundState
+from payments.processors.sandbox import faults, network, notices, operations
+from payments.processors.sandbox.accounts import account_of
+from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
+from payments.processors.sandbox.states import payment_state, refund_state
+
+
+class SandboxProcessor(base.Processor):
+    """A simulated network. It is strict about amounts and states, idempotent per operation id, and fails on cue."""
+
+    name = "sandbox"
+
+    def confirm(self, request: PaymentRequest) -> PaymentState:
+        def perform() -> str:
+            return network.start_payment(
+                environment_id=request.environment_id,
+                money=request.money,
+                capture_method=request.capture_method,
+                token=request.token,
+                at=timezone.now(),
+                operation_id=request.operation_id,
+                payment_intent_id=request.payment_intent_id,
+                order_id=request.order_id or "",
+                return_url=request.return_url,
+            ).reference
+
+        parameters = {
+            "payment_intent_id": request.payment_intent_id,
+            "order_id": request.order_id,
+            "amount": request.money.amount,
+            "currency": request.money.currency,
+            "capture_method": request.capture_method,
+            "token": request.token,
+            "return_url": request.return_url,
+        }
+        return self._on_payment("confirm", request.environment_id, request.operation_id, parameters, perform)
+
+    def retrieve_payment(self, *, environment_id: str, reference: str) -> PaymentState | None:
+        return self._payment(environment_id, reference=reference)
+
+    def find_payment(self, *, environment_id: str, operation_id: str) -> PaymentState | None:
+        return self._payment(environment_id, operation_id=operation_id) if operation_id else None
+
+    def capture(self, *, environment_id: str, reference: str, operation_id: str, money: Money) -> PaymentState:
+        def perform() -> str:
+            payment = network.lock_payment(environment_id, reference)
+            network.capture(payment, money=money, at=timezone.now())
+            return reference
+
+        parameters = {"reference": reference, "amount": money.amount, "currency": money.currency}
+        return self._on_payment("capture", environment_id, operation_id, parameters, perform)
+
+    def cancel(self, *, environment_id: str, reference: str, operation_id: str, reason: str = "") -> PaymentState:
+        def perform() -> str:
+            payment = network.lock_payment(environment_id, reference)
+            network.cancel(payment, reason=reason, at=timezone.now())
+            return reference
+
+        parameters = {"reference": reference, "reason": reason}
+        return self._on_payment("cancel", environment_id, operation_id, parameters, perform)
+
+    def refund(self, request: RefundRequest) -> RefundState:
+        base.refuse_inside_transaction()
+
+        def perform() -> str:
+            payment = network.lock_payment(request.environment_id, request.payment_reference)
+            return network.refund(
+                payment,
+                money=request.money,
+                at=timezone.now(),
+                reason=request.reason,
+                operation_id=request.operation_id,
+                refund_id=request.refund_id,
+            ).reference
+
+        parameters = {
+            "refund_id": request.refund_id,
+            "payment_reference": request.payment_reference,
+            "amount": request.money.amount,
+            "currency": request.money.currency,
+            "reason": request.reason,
+        }
+        with faults.around_call(request.environment_id, "refund"), transaction.atomic(durable=True):
+            reference = operations.once(request.environment_id, request.operation_id, "refund", parameters, perform)
+            return refund_state(SandboxRefund.objects.get(reference=reference))
+
+    def retrieve_refund(self, *, environment_id: str, reference: str) -> RefundState | None:
+        return self._refund(environment_id, reference=reference)
+
+    def find_refund(self, *, environment_id: str, operation_id: str) -> RefundState | None:
+        return self._refund(environment_id, operation_id=operation_id) if operation_id else None
+
+    def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
+        return notices.read(environment_id=environment_id, headers=headers, body=body, at=at)
+
+    def collection(self, *, environment_id: str) -> dict[str, Any]:
+        return {"publishable_key": account_of(environment_id).publishable_key}
+
+    def _on_payment(
+        self,
+        kind: str,
+        environment_id: str,
+        operation_id: str,
+        parameters: dict[str, Any],
+        perform: Callable[[], str],
+    ) -> PaymentState:
+        base.refuse_inside_transaction()
+        with faults.around_call(environment_id, kind), transaction.atomic(durable=True):
+            reference = operations.once(environment_id, operation_id, kind, parameters, perform)
+            return payment_state(SandboxPayment.objects.get(reference=reference))
+
+    def _payment(self, environment_id: str, **lookup: str) -> PaymentState | None:
+        with faults.around_call(environment_id, "retrieve"):
+            found = SandboxPayment.objects.filter(environment_id=environment_id, **lookup)
+            payment = found.order_by("created_at", "reference").first()
+            return payment and payment_state(payment)
+
+    def _refund(self, environment_id: str, **lookup: str) -> RefundState | None:
+        with faults.around_call(environment_id, "retrieve"):
+            found = SandboxRefund.objects.filter(environment_id=environment_id, **lookup)
+            refund = found.order_by("created_at", "reference").first()
+            return refund and refund_state(refund)

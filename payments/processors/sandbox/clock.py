@@ -1,0 +1,58 @@
+"""The network's time: what happens by itself once it is due. Moved by a task in a live sandbox, by hand in a test."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from payments.processors.sandbox import network, operations
+from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
+
+
+def advance(at: datetime, environment_id: str | None = None) -> int:
+    """
+    Let everything happen that was due by ``at``, each thing at its own due time, and return how many did.
+
+    Bank debits end, holds lapse, slow refunds arrive or bounce, and operation ids older than a day are forgotten.
+    """
+    moved = _each_due(SandboxPayment.objects.all(), at, environment_id, _move_payment)
+    moved += _each_due(SandboxRefund.objects.all(), at, environment_id, _move_refund)
+    operations.forget(at, environment_id)
+    return moved
+
+
+def _each_due(rows: QuerySet, at: datetime, environment_id: str | None, move: Callable[[str, datetime], bool]) -> int:
+    due = rows.filter(due_at__lte=at)
+    if environment_id is not None:
+        due = due.filter(environment_id=environment_id)
+    return sum(move(reference, at) for reference in list(due.order_by("due_at").values_list("pk", flat=True)))
+
+
+def _move_payment(reference: str, at: datetime) -> bool:
+    with transaction.atomic(durable=True):
+        payment = SandboxPayment.objects.select_for_update().get(reference=reference)
+        if payment.due_at is None or payment.due_at > at:
+            return False
+        match payment.due_outcome:
+            case "authorization_expired":
+                network.cancel(payment, reason="authorization_expired", at=payment.due_at)
+            case "succeeded":
+                network.approve(payment, at=payment.due_at)
+            case code:
+                network.decline(payment, code=code, at=payment.due_at)
+        return True
+
+
+def _move_refund(reference: str, at: datetime) -> bool:
+    with transaction.atomic(durable=True):
+        # The payment's row is the one door, so it is locked before the refund is read.
+        payment = SandboxPayment.objects.select_for_update(of=("self",)).get(refunds__reference=reference)
+        refund = SandboxRefund.objects.get(reference=reference)
+        if refund.due_at is None or refund.due_at > at:
+            return False
+        if refund.due_outcome == "succeeded":
+            network.succeed_refund(payment, refund, at=refund.due_at)
+        else:
+            network.fail_refund(payment, refund, reason=refund.due_outcome, at=refund.due_at)
+        return True

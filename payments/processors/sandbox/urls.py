@@ -1,0 +1,12 @@
+"""Pages of the sandbox network. The composition root includes them at ``sandbox/``."""
+
+from django.urls import path
+
+from payments.processors.sandbox import views
+
+app_name = "sandbox"
+
+urlpatterns = [
+    path("3ds/<str:client_secret>", views.three_d_secure, name="three_d_secure"),
+    path("3ds/<str:client_secret>/complete", views.complete_three_d_secure, name="complete_three_d_secure"),
+]
