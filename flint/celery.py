@@ -1,0 +1,163 @@
+"""
+Work after the commit: the Celery app, the beat schedule, and :func:`after_commit`, the only way to start a task.
+
+A task is a hint, the pending row is the truth: a message may be lost or come twice, and the sweeps find what is left.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import celery
+import structlog
+from celery.signals import setup_logging
+from django.conf import settings
+from django.db import transaction
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flint.settings")
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 10
+# A message whose worker was killed comes back after this time, so no retry may wait longer.
+REDELIVERY_SECONDS = 20
+SILENCE_SECONDS = 5
+
+BROKERS = {
+    "postgresql": {
+        "visibility_timeout": REDELIVERY_SECONDS,
+        "wait_time_seconds": 0,
+        "polling_interval": 0.1,
+        "init_extension": False,
+    },
+    "redis": {
+        "visibility_timeout": REDELIVERY_SECONDS,
+        # Kombu's defaults look for lost messages every hundred seconds only.
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 1,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+    },
+}
+
+
+class Task(celery.Task):
+    """A task whose retries come back sooner than its message would by itself."""
+
+    retry_backoff_max = REDELIVERY_SECONDS // 2
+
+
+def _broker() -> dict:
+    url = settings.BROKER_URL
+    kind = url.split(":")[0].replace("rediss", "redis")
+    # One try, at once: whoever publishes has a customer waiting.
+    options = {"max_retries": 0, "interval_start": 0, "connect_retries_timeout": 1, **BROKERS.get(kind, {})}
+    if kind == "postgresql":
+        return {
+            "broker_url": "pgmq://",
+            "broker_transport": "flint.broker:Transport",
+            "broker_transport_options": options,
+        }
+    return {"broker_url": url, "broker_transport_options": options}
+
+
+app = celery.Celery("flint", task_cls=Task)
+app.conf.update(
+    **_broker(),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_connection_timeout=1,
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    timezone="UTC",
+    # The schedule lives in memory: sweeps need no record of when they ran last.
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=5,
+    beat_schedule={
+        name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS, "ignore_result": True}}
+        for name in ("payments.tasks.sweep", "payments.tasks.handle_waiting_notices", "refunds.tasks.sweep")
+    },
+)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_logging(**kwargs) -> None:
+    """Leave logging as the settings made it."""
+
+
+def after_commit(task: celery.Task, **kwargs) -> None:
+    """
+    Start a task when the open transaction commits, at once outside of one.
+
+    Never raises and hardly waits: with the broker down the task is left to the sweep.
+    """
+    transaction.on_commit(partial(send, task, kwargs), robust=True)
+
+
+def send(task: celery.Task, kwargs: dict) -> None:
+    """Hand a task to whoever takes them at the moment: the broker, or :func:`collecting`."""
+    _deliver(task, kwargs)
+
+
+@contextmanager
+def collecting() -> Iterator[list[tuple[celery.Task, dict]]]:
+    """Collect what any thread sends as ``(task, kwargs)`` instead of delivering it: the one seam for tests."""
+    global _deliver
+    collected: list[tuple[celery.Task, dict]] = []
+    before, _deliver = _deliver, lambda task, kwargs: collected.append((task, kwargs))
+    try:
+        yield collected
+    finally:
+        _deliver = before
+
+
+class Publisher:
+    """Publishes to the broker: one bounded try, and none for a few seconds after a failed one."""
+
+    def __init__(self):
+        self.lost = 0
+        self.silent_until = 0.0
+        self.lock = threading.Lock()
+
+    def __call__(self, task: celery.Task, kwargs: dict) -> None:
+        if time.monotonic() < self.silent_until:
+            self._count(task, "silent")
+            return
+        try:
+            task.apply_async(kwargs=kwargs, retry=False)
+        except Exception as error:  # noqa: BLE001 - the fact is committed; whatever ails the broker must not undo it.
+            self.silent_until = time.monotonic() + SILENCE_SECONDS
+            self._count(task, type(error).__name__)
+
+    def _count(self, task: celery.Task, reason: str) -> None:
+        with self.lock:
+            self.lost += 1
+        log.warning("task_left_to_the_sweep", task=task.name, reason=reason, lost=self.lost)
+
+
+publish = Publisher()
+_deliver: Callable[[celery.Task, dict], None] = publish
+
+
+def broker_answers() -> bool:
+    """
+    Tell that the broker can be reached, by a new connection.
+
+    :raises Exception: whatever kept it from answering.
+    """
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=1)
+    return True

@@ -1,0 +1,170 @@
+"""
+Settings: one page, driven by environment variables. Without any, this is one machine with an embedded PostgreSQL.
+
+    FLINT_DATA            folder of the embedded database and of what `manage.py up` keeps
+    FLINT_DEBUG           1 for development: error pages, readable logs; loopback only
+    FLINT_SECRET_KEY      signs sessions and links; required unless `up` keeps one in FLINT_DATA
+    FLINT_HOSTS           names this install answers to, separated by commas
+    FLINT_BASE_URL        public address, used in links
+    FLINT_BROKER_URL      Celery broker, when it is neither REDIS_URL nor the database
+    DATABASE_URL          PostgreSQL 15 or newer, in place of the embedded one
+    DATABASE_REPLICA_URL  a read replica of it, for reports
+    REDIS_URL             Celery broker and cache, in place of the database and the process's memory
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from flint import logs
+from flint.api.spectacular_settings import SPECTACULAR_SETTINGS  # noqa: F401
+from flint.home import Home
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Home.of_environment()
+LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
+IS_EMBEDDED = not env.str("DATABASE_URL", default="")
+
+# Safety
+
+DEBUG = env.bool("FLINT_DEBUG", default=False)
+BASE_URL = env.str("FLINT_BASE_URL", default="http://localhost:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("FLINT_HOSTS", default=LOOPBACK if DEBUG or IS_EMBEDDED else [])
+SECRET_KEY = env.str("FLINT_SECRET_KEY", default="") or (HOME.secret_key if IS_EMBEDDED else "")
+DEBUG_SECRET_KEY = "not-a-secret-for-development-on-this-machine-only"
+
+if DEBUG and not set(ALLOWED_HOSTS) <= {*LOOPBACK, "testserver"}:
+    raise ImproperlyConfigured(
+        "FLINT_DEBUG shows internals to whoever can reach this server: unset it, or leave FLINT_HOSTS to localhost."
+    )
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or DEBUG_SECRET_KEY
+elif not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "Set FLINT_SECRET_KEY to 50 random characters, the same for every process of this install; "
+        "or run `manage.py up`, which keeps one; or set FLINT_DEBUG=1 for development."
+    )
+elif len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 8 or SECRET_KEY == DEBUG_SECRET_KEY:
+    raise ImproperlyConfigured("FLINT_SECRET_KEY can be guessed: use 50 random characters.")
+if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("Set FLINT_HOSTS to the names this install answers to, such as pay.example.com.")
+if urlsplit(BASE_URL).scheme not in {"http", "https"} or not urlsplit(BASE_URL).hostname:
+    raise ImproperlyConfigured("FLINT_BASE_URL is not an http(s) address.")
+
+IS_HTTPS = BASE_URL.startswith("https://")
+ALLOWED_HOSTS = list({*ALLOWED_HOSTS, *LOOPBACK})  # Health checks come from this machine.
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if IS_HTTPS else 0
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# What there is
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_fsm",
+    "pgtrigger",
+    "rest_framework",
+    "drf_spectacular",
+    "flint",
+    "flint.merchants",
+    "flint.api",
+    "flint.events",
+    "orders",
+    "payments",
+    "payments.processors.sandbox",
+    "refunds",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "flint.api.middleware.ApiMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "flint.urls"
+WSGI_APPLICATION = "flint.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "flint.api.schema.FlintSchema",
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "flint.api.errors.handle",
+}
+
+UNFOLD = {"SITE_TITLE": "Flint", "SITE_HEADER": "Flint", "SITE_SUBHEADER": "Orders, payments, refunds"}
+
+# Where things are kept
+
+
+def database(name: str) -> dict:
+    """Read one database's address. Money moves under row locks at READ COMMITTED, in transactions that verbs open."""
+    found = env.db(name) if os.environ.get(name) else HOME.database.settings()
+    found |= {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
+    found["OPTIONS"] = {"connect_timeout": 5, "application_name": "flint", **found.get("OPTIONS", {})}
+    return found
+
+
+DATABASES = {"default": database("DATABASE_URL")}
+if os.environ.get("DATABASE_REPLICA_URL"):
+    DATABASES["replica"] = database("DATABASE_REPLICA_URL") | {"TEST": {"MIRROR": "default"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+BROKER_URL = env.str("FLINT_BROKER_URL", default=REDIS_URL or "postgresql")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # Served from the packages themselves: nothing to collect.
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# Language, time, logs
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOGGING_CONFIG = None
+logs.configure(readable=DEBUG)
