@@ -11,29 +11,37 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 import httpx
 from django.conf import settings
 from django.db import transaction
 
-from payments.processors.base import BadSignature, Notice
+from payments.processors.base import BadSignature, Notice, refuse_inside_transaction
 from payments.processors.sandbox import faults, states
 from payments.processors.sandbox.accounts import account_of
-from payments.processors.sandbox.models import SandboxAccount, SandboxNotice, SandboxPayment, SandboxRefund
+from payments.processors.sandbox.models import (
+    SandboxAccount,
+    SandboxFault,
+    SandboxNotice,
+    SandboxPayment,
+    SandboxRefund,
+)
 
 HEADER = "Sandbox-Signature"
 TOLERANCE = timedelta(seconds=300)
 TIMEOUT = 5.0
-LEASE = timedelta(seconds=30)
-"""How long a sender may take over a notice before another one picks it up."""
+BATCH = 20
+LEASE = timedelta(seconds=120)
+"""How long a sender may take over a batch before another one picks it up: longer than if every call timed out."""
 HELD_BACK = timedelta(seconds=5)
 """How long a reordered notice waits for one to overtake it."""
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(hours=1)
 MAX_ATTEMPTS = 20
-BATCH = 100
 
+Fault = SandboxFault.Fault
 Post = Callable[[str, bytes, dict[str, str]], int]
 
 
@@ -60,7 +68,6 @@ def write(
 ) -> SandboxNotice:
     """Write any notice, to go out after commit."""
     from flint.celery import after_commit
-
     from payments.processors.sandbox import tasks
 
     notice = SandboxNotice.objects.create(
@@ -136,13 +143,11 @@ def deliver(at: datetime, environment_id: str | None = None, post: Post | None =
     A notice that is not answered with 2xx is sent again, later and later, and given up after ``MAX_ATTEMPTS``.
     ``post`` sends the bytes and returns the status; without it they go over HTTP.
     """
-    waiting = deque(_claim(at, environment_id))
-    if not waiting:
-        return 0
-    if post is not None:
-        return _send_all(waiting, at, post)
-    with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-        return _send_all(waiting, at, lambda url, body, headers: _over_http(client, url, body, headers))
+    refuse_inside_transaction()
+    heard = 0
+    while waiting := deque(_claim(at, environment_id)):
+        heard += _send_all(waiting, at, _over_http if post is None else post)
+    return heard
 
 
 def _send_all(waiting: deque[SandboxNotice], at: datetime, post: Post) -> int:
@@ -150,32 +155,27 @@ def _send_all(waiting: deque[SandboxNotice], at: datetime, post: Post) -> int:
     while waiting:
         notice = waiting.popleft()
         fault = None if notice.is_disturbed else faults.take(notice.environment_id, "notice")
-        copies = 1
-        match fault and fault.fault:
-            case faults.Fault.DROP:
+        kind, options = (fault.fault, fault.options) if fault else ("", {})
+        match kind:
+            case Fault.DROP:
                 _save(notice, next_at=None)
-                continue
-            case faults.Fault.DELAY:
-                _save(notice, is_disturbed=True, next_at=at + timedelta(seconds=fault.options.get("seconds", 5)))
-                continue
-            case faults.Fault.REORDER if waiting:
+            case Fault.DELAY:
+                _save(notice, is_disturbed=True, next_at=at + timedelta(seconds=options.get("seconds", 5)))
+            case Fault.REORDER if waiting:
                 notice.is_disturbed = True
                 waiting.append(notice)
-                continue
-            case faults.Fault.REORDER:
+            case Fault.REORDER:
                 _save(notice, is_disturbed=True, next_at=at + HELD_BACK)
-                continue
-            case faults.Fault.UNREACHABLE:
+            case Fault.UNREACHABLE:
                 _try_later(notice, at)
-                continue
-            case faults.Fault.DUPLICATE:
-                copies += fault.options.get("count", 1)
-        answers = [_send(notice, at, post) for _ in range(copies)]
-        if any(answers) and not (fault and fault.fault == faults.Fault.LOSE_ANSWER):
-            _save(notice, delivered_at=at, next_at=None)
-            heard += 1
-        else:
-            _try_later(notice, at)
+            case _:
+                copies = 1 + (options.get("count", 1) if kind == Fault.DUPLICATE else 0)
+                answers = [_send(notice, at, post) for _ in range(copies)]
+                if any(answers) and kind != Fault.LOSE_ANSWER:
+                    _save(notice, delivered_at=at, next_at=None)
+                    heard += 1
+                else:
+                    _try_later(notice, at)
     return heard
 
 
@@ -192,16 +192,22 @@ def _claim(at: datetime, environment_id: str | None) -> list[SandboxNotice]:
 
 
 def _send(notice: SandboxNotice, at: datetime, post: Post) -> bool:
-    base_url = getattr(settings, "FLINT_INTERNAL_URL", None) or settings.FLINT_BASE_URL
-    url = f"{base_url.rstrip('/')}/notices/sandbox/{notice.environment_id}"
+    base_url = getattr(settings, "INTERNAL_URL", "") or settings.BASE_URL
+    url = f"{base_url}/notices/sandbox/{notice.environment_id}"
     body = body_of(notice)
     headers = {"Content-Type": "application/json", HEADER: sign(account_of(notice.environment_id), body, at)}
     return 200 <= post(url, body, headers) < 300
 
 
-def _over_http(client: httpx.Client, url: str, body: bytes, headers: dict[str, str]) -> int:
+@cache
+def _client() -> httpx.Client:
+    # The address is this install's own, so no proxy of the surroundings applies.
+    return httpx.Client(timeout=TIMEOUT, trust_env=False)
+
+
+def _over_http(url: str, body: bytes, headers: dict[str, str]) -> int:
     try:
-        return client.post(url, content=body, headers=headers).status_code
+        return _client().post(url, content=body, headers=headers).status_code
     except httpx.HTTPError:
         return 0
 

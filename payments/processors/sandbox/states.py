@@ -44,7 +44,7 @@ def buyer_action(payment: SandboxPayment) -> BuyerAction:
         id=payment.reference.replace("sbp_", "sba_", 1),
         client_secret=payment.client_secret,
         publishable_key=account_of(payment.environment_id).publishable_key,
-        redirect_url=f"{settings.FLINT_BASE_URL.rstrip('/')}{path}",
+        redirect_url=f"{settings.BASE_URL}{path}",
     )
 
 

@@ -68,7 +68,7 @@ def _find(client_secret: str) -> SandboxPayment:
 
 
 def _apply(client_secret: str, outcome: str) -> SandboxPayment:
-    with transaction.atomic():
+    with transaction.atomic(durable=True):
         payment = network.lock_payment_by_secret(client_secret)
         if payment is None:
             raise Http404
