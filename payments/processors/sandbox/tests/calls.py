@@ -102,6 +102,7 @@ def at_once(call, times: int) -> list:
 
     def one(_):
         try:
+            connection.ensure_connection()
             barrier.wait()
             return call()
         except Exception as error:  # noqa: BLE001

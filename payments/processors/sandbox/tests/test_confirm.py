@@ -1,7 +1,7 @@
 """Paying: every published token does what it says."""
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.urls import resolve
 
 from flint.money import Money
@@ -11,7 +11,10 @@ from payments.processors.sandbox.models import SandboxPayment
 from payments.processors.sandbox.tests.calls import (
     ENVIRONMENT,
     OTHER_ENVIRONMENT,
+    cancel,
+    capture,
     eur,
+    give_back,
     hold,
     network,
     pay,
@@ -153,9 +156,14 @@ def test_a_payment_is_found_by_its_operation_in_its_environment_only():
     assert network.retrieve_payment(environment_id=OTHER_ENVIRONMENT, reference=payment.reference) is None
 
 
-def test_a_payment_inside_a_transaction_is_a_defect():
-    with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
-        pay()
+@pytest.mark.parametrize(
+    "call", [lambda held: pay(), lambda held: capture(held, 100), cancel, lambda held: give_back(held, 100)]
+)
+def test_moving_money_inside_a_transaction_is_a_defect(call):
+    held = hold()
 
-    assert not connection.needs_rollback
-    assert not SandboxPayment.objects.exists()
+    with transaction.atomic(), pytest.raises(RuntimeError, match="a processor was called inside a transaction"):
+        call(held)
+
+    assert see(held) == held
+    assert SandboxPayment.objects.count() == 1

@@ -11,6 +11,7 @@ from payments.processors.sandbox.models import SandboxPayment
 from payments.processors.sandbox.tests.calls import (
     ENVIRONMENT,
     OTHER_ENVIRONMENT,
+    at_once,
     cancel,
     capture,
     give_back,
@@ -129,6 +130,16 @@ def test_plans_queue_up_and_keep_to_their_environment():
     with pytest.raises(NoAnswer):
         pay()
     assert pay().status == "succeeded"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fault_planned_once_happens_once_however_many_call():
+    faults.plan(ENVIRONMENT, on="confirm", fault="unreachable", times=2)
+
+    answers = at_once(pay, 6)
+
+    assert [type(answer) for answer in answers].count(Unreachable) == 2
+    assert len(effects(ENVIRONMENT).charges) == 4
 
 
 @pytest.mark.parametrize(
