@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 10
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
-REDELIVERY_SECONDS = 20
+REDELIVERY_SECONDS = 15
 SILENCE_SECONDS = 5
 
 BROKERS = {
@@ -39,7 +39,7 @@ BROKERS = {
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": 1,
-        "socket_timeout": 5,
+        "socket_timeout": 2,
         "socket_keepalive": True,
     },
 }
@@ -58,7 +58,7 @@ def _broker() -> dict:
     options = {"max_retries": 0, "interval_start": 0, "connect_retries_timeout": 1, **BROKERS.get(kind, {})}
     if kind == "postgresql":
         return {
-            "broker_url": "pgmq://",
+            "broker_url": "pgmq://database",
             "broker_transport": "flint.broker:Transport",
             "broker_transport_options": options,
         }

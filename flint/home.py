@@ -23,8 +23,8 @@ class Home:
         self.path = Path(path).expanduser().absolute()
         self.database = Server(self.path / "postgres")
         self.logs = self.path / "logs"
-        self.schedule = self.path / "celerybeat-schedule"
         self.ready = self.path / "ready.json"
+        self.seed = self.path / "seed.json"
 
     @classmethod
     def of_environment(cls) -> "Home":
@@ -65,15 +65,15 @@ class Home:
             file.flush()
             yield
 
-    def write_ready(self, facts: dict) -> None:
-        """Publish where the running install is and how to get in, for the owner of the folder only."""
-        self._write(self.ready.name, json.dumps(facts, indent=2) + "\n")
+    def write(self, file: Path, facts: dict) -> None:
+        """Keep facts in one of the folder's files, for its owner only."""
+        self._write(file.name, json.dumps(facts, indent=2) + "\n")
 
     def start_over(self) -> None:
         """Delete the embedded database and all that was learned from it; the secret key stays."""
         self.database.destroy()
         shutil.rmtree(self.logs, ignore_errors=True)
-        for file in (self.ready, self.path / "seed.json"):
+        for file in (self.ready, self.seed):
             file.unlink(missing_ok=True)
         self.logs.mkdir()
 

@@ -13,7 +13,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -74,10 +73,8 @@ class Server:
         }
 
     def is_running(self) -> bool:
-        """Tell whether something listens on the socket, be it still starting or already stopping."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(5)
-            return probe.connect_ex(str(self.socket_folder / SOCKET_NAME)) == 0
+        """Tell whether the server's process lives, be it still starting or already stopping."""
+        return self._pid() is not None
 
     def start(self, *, timeout: float = 60) -> None:
         """
@@ -92,8 +89,8 @@ class Server:
         while not self._answers():
             if self.process is not None and self.process.poll() is not None:
                 self.process = None
-                # A killed server takes a moment to die and to let go of its shared memory.
-                if not re.search("still in use|already exists", self._end_of_log()):
+                # The processes of a killed server take a moment to let go of its shared memory.
+                if "still in use" not in self._end_of_log():
                     raise PostgresError(f"PostgreSQL does not start.\n{self._end_of_log()}")
                 time.sleep(0.1)
             if time.monotonic() > deadline:
@@ -116,7 +113,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + timeout
-        while self._pid() is not None or (self.process is not None and self.process.poll() is None):
+        while self.is_running() or (self.process is not None and self.process.poll() is None):
             if time.monotonic() > deadline:
                 raise PostgresError(f"PostgreSQL does not stop.\n{self._end_of_log()}")
             time.sleep(0.03)
@@ -152,10 +149,10 @@ class Server:
         draft.rename(self.cluster)
 
     def _launch(self) -> None:
-        if self._pid() is None:
-            # Both files name a process that is gone; where nobody reaps the dead, PostgreSQL would believe in it.
-            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-            (self.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+        # These name a process that is gone; where nobody reaps the dead, or its number is in use again, PostgreSQL
+        # would believe in it. Should one live after all, the cluster's shared memory still keeps a second one out.
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        (self.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
         user = _user()
         flags = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:

@@ -92,6 +92,9 @@ class Cart:
     discounts: tuple[Discount, ...] = ()
     tip: Tip | None = None
     flat_taxes: tuple[FlatTax, ...] = ()
+    settled_subtotal: int = 0
+    """Merchandise that is paid and no longer priced; it still counts where a percentage is taken of the merchandise."""
+    settled_discount: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +180,12 @@ def price(cart: Cart) -> Priced:
         raise ValueError("a line is never worth less than nothing")
     goods = dict(worth)
     taken = {one.key: _take(one, goods) for one in cart.discounts if one.discount_class != "service_charge"}
-    before, after = sum(worth.values()), sum(goods.values())
+    before = sum(worth.values())
+    basis_before = before + cart.settled_subtotal
+    basis_after = sum(goods.values()) + cart.settled_subtotal - cart.settled_discount
 
     applied = {
-        charge.key: _resolve(charge, before if charge.basis == "subtotal_pre_discount" else after)
+        charge.key: _resolve(charge, basis_before if charge.basis == "subtotal_pre_discount" else basis_after)
         for charge in cart.charges
     }
     fees = dict(applied)
@@ -201,7 +206,7 @@ def price(cart: Cart) -> Priced:
 
     discount = sum(one.applied for one in taken.values())
     fee = sum(applied.values())
-    tip = _resolve(cart.tip, after) if cart.tip else 0
+    tip = _resolve(cart.tip, basis_after) if cart.tip else 0
     tax, inclusive_tax = _sums(taxes)
     return Priced(
         subtotal=before,

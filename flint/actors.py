@@ -1,0 +1,44 @@
+"""Who did it. Every verb takes an actor, every query starts from the actor's environment, every event names one."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Kind = Literal["key", "staff", "customer", "processor", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The client's own name for one wish: its idempotency key and a digest of what it asked."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """
+    Who acts, in which environment, and on account of which request.
+
+    ``id`` is the key's, the staff user's or the customer's id, or the processor's name; ``label`` is for people.
+    """
+
+    kind: Kind
+    environment_id: str
+    id: str = ""
+    label: str = ""
+    request_id: str = ""
+    command: Command | None = field(default=None, compare=False)
+
+    def with_command(self, command: Command) -> "Actor":
+        """Return the same actor, acting for one idempotent command."""
+        return replace(self, command=command)
+
+
+def system(environment_id: str, label: str = "Flint") -> Actor:
+    """Return Flint itself: a sweep, an expiry, a policy."""
+    return Actor(kind="system", environment_id=environment_id, id="system", label=label)
+
+
+def processor(environment_id: str, name: str) -> Actor:
+    """Return a processor that told us a fact."""
+    return Actor(kind="processor", environment_id=environment_id, id=name, label=name)

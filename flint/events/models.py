@@ -1,0 +1,66 @@
+"""What happened, once and for good. Histories, activities and outgoing messages are all renderings of these rows."""
+
+import pgtrigger
+from django.db import models
+
+from flint.ids import PublicIdField
+from flint.records import EnvironmentQuerySet
+
+
+class Event(models.Model):
+    """
+    One fact about one order, numbered within it without gaps, with the order's amounts after it.
+
+    Append-only: the database refuses to change or delete one. ``data`` holds the fact's own particulars, ids and minor
+    units, never secrets or personal data.
+    """
+
+    id = PublicIdField(prefix="evt")
+    environment = models.ForeignKey("merchants.Environment", on_delete=models.PROTECT, related_name="+")
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="events")
+    sequence = models.IntegerField()
+    type = models.CharField(max_length=64)
+    subject_type = models.CharField(max_length=32)
+    subject_id = models.CharField(max_length=40)
+    actor_kind = models.CharField(max_length=12)
+    actor_id = models.CharField(max_length=40, blank=True)
+    actor_label = models.CharField(max_length=255, blank=True)
+    request_id = models.CharField(max_length=255, blank=True)
+    command_key = models.CharField(max_length=255, blank=True)
+    currency = models.CharField(max_length=3)
+    total_amount = models.BigIntegerField()
+    paid_amount = models.BigIntegerField()
+    refunded_amount = models.BigIntegerField()
+    refund_pending_amount = models.BigIntegerField()
+    credit_amount = models.BigIntegerField()
+    charged_back_amount = models.BigIntegerField()
+    balance_amount = models.BigIntegerField()
+    balance_delta_amount = models.BigIntegerField()
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = EnvironmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["order", "sequence"], name="event_number_within_order")]
+        indexes = [models.Index(fields=["environment", "created_at"], name="event_by_time")]
+        triggers = [
+            pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="event_without_gaps",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                declare=[("last", "integer")],
+                func="""
+                    SELECT COALESCE(MAX(sequence), 0) INTO last FROM events_event WHERE order_id = NEW.order_id;
+                    IF NEW.sequence <> last + 1 THEN
+                        RAISE EXCEPTION 'event % of order % comes after %', NEW.sequence, NEW.order_id, last
+                            USING ERRCODE = 'integrity_constraint_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.type}"

@@ -1,0 +1,62 @@
+"""Recording what happened. There is one way in, and no way to change or forget."""
+
+from typing import Any, Protocol
+
+from django.db import models
+
+from flint.actors import Actor
+from flint.events.models import Event
+
+
+class Remembered(Protocol):
+    """What an order shows of itself to be remembered by: amounts in minor units, and how many events it has."""
+
+    id: str
+    environment_id: str
+    currency: str
+    event_count: int
+    told_balance_amount: int
+    total_amount: int
+    paid_amount: int
+    refunded_amount: int
+    refund_pending_amount: int
+    credit_amount: int
+    charged_back_amount: int
+    balance_amount: int
+
+
+def record(order: Remembered, type: str, *, subject: models.Model, actor: Actor, **data: Any) -> Event:
+    """
+    Remember a fact about a locked order, with its amounts as they are now.
+
+    Counts the event on the order, which the caller saves with the rest of its change: the guard refuses a commit where
+    the two disagree. ``data`` must be JSON: ids, words and minor units.
+    """
+    order.event_count += 1
+    balance = order.balance_amount
+    event = Event(
+        environment_id=order.environment_id,
+        order_id=order.id,
+        sequence=order.event_count,
+        type=type,
+        subject_type=subject._meta.model_name,
+        subject_id=subject.pk,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label,
+        request_id=actor.request_id,
+        command_key=actor.command.key if actor.command else "",
+        currency=order.currency,
+        total_amount=order.total_amount,
+        paid_amount=order.paid_amount,
+        refunded_amount=order.refunded_amount,
+        refund_pending_amount=order.refund_pending_amount,
+        credit_amount=order.credit_amount,
+        charged_back_amount=order.charged_back_amount,
+        balance_amount=balance,
+        balance_delta_amount=balance - order.told_balance_amount,
+        data=data,
+    )
+    order.told_balance_amount = balance
+    event.save(force_insert=True)
+    return event

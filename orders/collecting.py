@@ -1,0 +1,38 @@
+"""
+What the rooms to the right tell about an order's payment in progress. Orders refuse edits while one is open, and say
+which; ``payments`` registers how to describe it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flint.errors import Conflict
+from orders.models import Order
+
+
+class OrderPaymentAttemptActive(Conflict):
+    code = "ORDER_PAYMENT_ATTEMPT_ACTIVE"
+    message = "A payment of this order is in progress. Wait for it, resume it, or cancel it first."
+
+
+_describe: list[Callable[[Order], dict[str, Any]]] = []
+
+
+def describes_active_attempt(describe: Callable[[Order], dict[str, Any]]) -> Callable[[Order], dict[str, Any]]:
+    """Register the function that gives the error facts of an order's open attempt."""
+    _describe.append(describe)
+    return describe
+
+
+def refuse_while_collecting(order: Order) -> None:
+    """
+    Raise if a payment attempt is open on a locked order.
+
+    :raises OrderPaymentAttemptActive: with the attempt's id, status and whether it can be resumed.
+    """
+    if not order.is_collecting:
+        return
+    facts: dict[str, Any] = {"order_payment_attempt_id": order.active_attempt_id}
+    for describe in _describe:
+        facts |= describe(order)
+    raise OrderPaymentAttemptActive(**facts)

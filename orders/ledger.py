@@ -1,0 +1,92 @@
+"""
+The ledger: every movement of an order's money between two accounts, and the only writer of its entries.
+
+``receivable`` is what the customer owes on the order, so its balance is always the order's balance. A kind fixes both
+accounts; nothing else can be posted. Promised and done are two entries, and a mistake is corrected by adding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flint.events.models import Event
+from orders.models import LedgerEntry, Order
+
+RECEIVABLE = "receivable"
+SALES = "sales"
+CHARGES = "charges"
+TIPS = "tips_payable"
+TAX = "tax_payable"
+PROCESSOR = "processor"
+CASH = "cash"
+WRITE_OFFS = "write_offs"
+REFUNDS_RESERVED = "refunds_reserved"
+REFUNDS_DUE = "refunds_due"
+
+# kind: (debit, credit). The first four and the last four also run backwards: an edit may lower what was recognised.
+KINDS: dict[str, tuple[str, str]] = {
+    "sale_goods": (RECEIVABLE, SALES),
+    "sale_charge": (RECEIVABLE, CHARGES),
+    "sale_tip": (RECEIVABLE, TIPS),
+    "sale_tax": (RECEIVABLE, TAX),
+    "capture": (PROCESSOR, RECEIVABLE),
+    "refund_promised": (REFUNDS_RESERVED, REFUNDS_DUE),
+    "refund_released": (REFUNDS_DUE, REFUNDS_RESERVED),
+    "refund": (RECEIVABLE, PROCESSOR),
+    "refund_reversed": (PROCESSOR, RECEIVABLE),
+    "credit_goods": (SALES, RECEIVABLE),
+    "credit_charge": (CHARGES, RECEIVABLE),
+    "credit_tip": (TIPS, RECEIVABLE),
+    "credit_tax": (TAX, RECEIVABLE),
+    "credit_goods_reversed": (RECEIVABLE, SALES),
+    "credit_charge_reversed": (RECEIVABLE, CHARGES),
+    "credit_tip_reversed": (RECEIVABLE, TIPS),
+    "credit_tax_reversed": (RECEIVABLE, TAX),
+    "write_off": (WRITE_OFFS, RECEIVABLE),
+}
+
+SIGNED = frozenset({"sale_goods", "sale_charge", "sale_tip", "sale_tax"})
+"""Kinds recognised anew at each edit: a negative amount is posted with the accounts exchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One movement to post: minor units of the order's currency, and the row that it comes from."""
+
+    kind: str
+    amount: int
+    source_id: str
+
+
+def post(order: Order, event: Event, postings: Sequence[Posting]) -> list[LedgerEntry]:
+    """
+    Write entries for an order that is locked, in one statement; movements of nothing are left out.
+
+    Counts them on the order, which the caller saves.
+
+    :raises ValueError: on an amount below zero for a kind that only runs forward.
+    """
+    entries = []
+    for posting in postings:
+        if not posting.amount:
+            continue
+        debit, credit = KINDS[posting.kind]
+        if posting.amount < 0:
+            if posting.kind not in SIGNED:
+                raise ValueError(f"{posting.kind} cannot move {posting.amount}")
+            debit, credit = credit, debit
+        order.entry_count += 1
+        entries.append(
+            LedgerEntry(
+                environment_id=order.environment_id,
+                order_id=order.id,
+                event=event,
+                sequence=order.entry_count,
+                kind=posting.kind,
+                debit=debit,
+                credit=credit,
+                amount=abs(posting.amount),
+                currency=order.currency,
+                source_id=posting.source_id,
+            )
+        )
+    return LedgerEntry.objects.bulk_create(entries)

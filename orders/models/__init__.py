@@ -1,0 +1,8 @@
+"""What a customer owes a merchant: the order, its parts, its ledger."""
+
+from orders.models.customers import Customer
+from orders.models.ledger import LedgerEntry
+from orders.models.orders import Order
+from orders.models.parts import Charge, Discount, LineItem, TaxBreakdown
+
+__all__ = ["Charge", "Customer", "Discount", "LedgerEntry", "LineItem", "Order", "TaxBreakdown"]

@@ -1,0 +1,92 @@
+"""Changing an order's notes, references, customer, tip and taxes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from flint.actors import Actor
+from flint.errors import Conflict
+from flint.events import services as events
+from flint.api.metadata import merge
+from orders.models import Customer, Order
+from orders.services import parts
+from orders.services.editing import editing, refuse_stale
+
+WORDS = ("buyer_note", "internal_note", "external_reference_id")
+PRICED = frozenset({"requested_tip", "tax"})
+
+
+class OrderCustomerNotUpdatable(Conflict):
+    code = "ORDER_CUSTOMER_NOT_UPDATABLE_AFTER_PAYMENT"
+    message = "The order is paid by its customer; another one cannot take it over."
+
+
+class OrderTaxNotUpdatable(Conflict):
+    code = "ORDER_TAX_NOT_UPDATABLE_AFTER_PAYMENT"
+    message = "The order's taxes were paid and stay as they are."
+
+
+class OrderTipNotUpdatable(Conflict):
+    code = "ORDER_FINANCIAL_MUTATION_NOT_ALLOWED"
+    message = "The tip was settled with the payment and stays as it is."
+
+
+def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Order:
+    """
+    Change what ``data`` names and nothing else. Words and references stay open on a closed order, amounts do not.
+
+    :raises OrderChangedRefreshRequired: if ``order_revision`` is given and stale.
+    :raises OrderClosed, OrderPaymentAttemptActive: if amounts may not change now.
+    :raises CustomerNotFound, OrderCustomerNotUpdatable, OrderTaxNotUpdatable, OrderTipNotUpdatable: by field.
+    """
+    if PRICED & set(data):
+        with editing(order_id, actor=actor, revision=data.get("order_revision")) as edit:
+            _change_words(edit.order, data, actor)
+            if "requested_tip" in data:
+                _change_tip(edit, data["requested_tip"])
+            if "tax" in data:
+                if edit.order.has_settled:
+                    raise OrderTaxNotUpdatable(param="tax")
+                parts.set_order_tax(edit, data["tax"])
+                edit.tell("order.tax_updated")
+            if set(data) - PRICED - {"order_revision"}:
+                edit.tell("order.updated", changed=_changed(data))
+        return edit.order
+    with transaction.atomic():
+        order = Order.objects.of(actor).lock(id=order_id)
+        refuse_stale(order, data.get("order_revision"))
+        _change_words(order, data, actor)
+        order.order_revision += 1
+        events.record(order, "order.updated", subject=order, actor=actor, changed=_changed(data))
+        order.save()
+    return order
+
+
+def _changed(data: Mapping[str, Any]) -> list[str]:
+    return sorted(set(data) - PRICED - {"order_revision"})
+
+
+def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
+    for column in WORDS:
+        if column in data:
+            setattr(order, column, data[column] or "")
+    if "metadata" in data:
+        order.metadata = merge(order.metadata, data["metadata"])
+    if "customer_id" in data and data["customer_id"] != order.customer_id:
+        if order.has_settled:
+            raise OrderCustomerNotUpdatable(param="customer_id")
+        order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
+
+
+def _change_tip(edit, tip: Mapping[str, Any] | None) -> None:
+    if edit.order.settled_tip_amount or (edit.order.has_settled and not edit.order.outstanding_amount):
+        raise OrderTipNotUpdatable(param="requested_tip")
+    had = bool(edit.order.tip_id)
+    parts.set_tip(edit.order, tip)
+    if tip:
+        edit.tell("order.requested_tip_updated" if had else "order.requested_tip_added")
+    elif had:
+        edit.tell("order.requested_tip_removed")
+    else:
+        edit.tell("order.updated", changed=["requested_tip"])

@@ -1,0 +1,60 @@
+"""The guard's part for payments: what an order counts as paid is what its legs captured, to the minor unit, at commit."""
+
+from django.db.migrations import RunSQL
+
+CHECK_PAYMENTS = RunSQL(
+    sql="""
+CREATE FUNCTION flint_check_payments(checked text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    o orders_order;
+    legs record;
+    operations bigint;
+    manual bigint;
+    open_attempt text;
+BEGIN
+    SELECT * INTO o FROM orders_order WHERE id = checked;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT COALESCE(SUM(captured_amount), 0)::bigint AS captured,
+           COALESCE(SUM(captured_tip_amount), 0)::bigint AS tip,
+           COALESCE(SUM(charged_back_amount), 0)::bigint AS charged_back
+        INTO legs FROM payments_paymentintent WHERE order_id = checked;
+    SELECT COALESCE(SUM(p.captured_amount), 0)::bigint INTO operations
+        FROM payments_paymentoperation p JOIN payments_paymentintent i ON i.id = p.payment_intent_id
+        WHERE i.order_id = checked;
+    SELECT COALESCE(SUM(CASE kind WHEN 'manual_payment' THEN amount ELSE -amount END), 0)::bigint INTO manual
+        FROM orders_ledgerentry
+        WHERE order_id = checked AND kind IN ('manual_payment', 'manual_payment_reversed');
+    PERFORM flint_refuse(checked, 'order_paid_is_its_legs', o.paid_amount, legs.captured + manual);
+    PERFORM flint_refuse(checked, 'order_tip_is_its_legs', o.settled_tip_amount, legs.tip);
+    PERFORM flint_refuse(checked, 'order_charged_back_is_its_legs', o.charged_back_amount, legs.charged_back);
+    PERFORM flint_refuse(checked, 'leg_captured_is_its_operations', legs.captured, operations);
+
+    SELECT COALESCE(MAX(id), '') INTO open_attempt FROM payments_paymentattempt
+        WHERE order_id = checked
+          AND status IN ('processing', 'requires_action', 'requires_capture', 'requires_retry', 'finalizing');
+    IF o.active_attempt_id IS DISTINCT FROM open_attempt THEN
+        RAISE EXCEPTION 'flint guard: order % is being paid by % but says %', checked, open_attempt, o.active_attempt_id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'order_active_attempt_is_the_open_one';
+    END IF;
+END $$;
+
+CREATE FUNCTION flint_check_payments_of_order() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM flint_check_payments(NEW.id);
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER order_is_checked_with_its_payments
+    AFTER INSERT OR UPDATE OF paid_amount, settled_tip_amount, charged_back_amount, active_attempt_id ON orders_order
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_payments_of_order();
+""",
+    reverse_sql="""
+DROP TRIGGER order_is_checked_with_its_payments ON orders_order;
+DROP FUNCTION flint_check_payments_of_order;
+DROP FUNCTION flint_check_payments;
+""",
+)

@@ -1,0 +1,191 @@
+"""One fixed amount to collect: a leg of an order."""
+
+from datetime import datetime
+
+import django_fsm as fsm
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+
+from flint.errors import NotFound
+from flint.ids import PublicIdField
+from flint.money import Money
+from flint.records import StatefulRecord
+from orders.guard import checks_its_order
+
+
+class PaymentIntentNotFound(NotFound):
+    code = "PAYMENT_INTENT_NOT_FOUND"
+    message = "No such payment intent on this order."
+
+
+class IntentStatus(models.TextChoices):
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    REQUIRES_CAPTURE = "requires_capture"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+S = IntentStatus
+CONFIRMABLE = (S.REQUIRES_PAYMENT_METHOD, S.REQUIRES_CONFIRMATION)
+UNDER_WAY = (S.PROCESSING, S.REQUIRES_ACTION)
+NOT_FINAL = (*CONFIRMABLE, *UNDER_WAY, S.REQUIRES_CAPTURE)
+
+
+class CaptureMethod(models.TextChoices):
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+class PaymentIntent(StatefulRecord):
+    """
+    A leg: one fixed amount of an order's money to collect, never rewritten. Amounts in minor units of ``currency``.
+
+    ``is_staged`` tells a leg that the caller made and chooses itself from one that ``pay`` made for a single try.
+    ``captured_amount`` is what came in, gross; ``tip_amount`` is the part of ``amount`` that is tip.
+    """
+
+    missing = PaymentIntentNotFound
+
+    id = PublicIdField(prefix="pi")
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_intents")
+    status = fsm.FSMField(choices=S.choices, default=S.REQUIRES_PAYMENT_METHOD, protected=True)
+    is_staged = models.BooleanField(default=False)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    tip_amount = models.BigIntegerField(default=0)
+    capture_method = models.CharField(max_length=10, choices=CaptureMethod.choices, default=CaptureMethod.AUTOMATIC)
+    payment_options = models.JSONField(default=list)
+    payment_return_url = models.TextField(blank=True)
+    external_reference_id = models.CharField(max_length=255, blank=True)
+    metadata = models.JSONField(default=dict)
+    processor = models.CharField(max_length=32)
+
+    authorized_amount = models.BigIntegerField(default=0)
+    authorized_at = models.DateTimeField(null=True)
+    authorization_expires_at = models.DateTimeField(null=True)
+    captured_amount = models.BigIntegerField(default=0)
+    captured_tip_amount = models.BigIntegerField(default=0)
+    captured_at = models.DateTimeField(null=True)
+    released_amount = models.BigIntegerField(default=0)
+    refund_pending_amount = models.BigIntegerField(default=0)
+    refunded_amount = models.BigIntegerField(default=0)
+    charged_back_amount = models.BigIntegerField(default=0)
+
+    source_type = models.CharField(max_length=12, blank=True)
+    source_brand = models.CharField(max_length=20, blank=True)
+    source_last4 = models.CharField(max_length=4, blank=True)
+    source_bank_name = models.CharField(max_length=100, blank=True)
+    source_account_type = models.CharField(max_length=12, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.TextField(blank=True)
+    error_at = models.DateTimeField(null=True)
+    cancellation_reason = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="leg_amount_positive", condition=Q(amount__gte=1, tip_amount__gte=0)),
+            models.CheckConstraint(name="leg_tip_within_amount", condition=Q(tip_amount__lte=F("amount"))),
+            models.CheckConstraint(
+                name="leg_gives_back_at_most_what_it_captured",
+                condition=Q(
+                    refund_pending_amount__gte=0,
+                    refunded_amount__gte=0,
+                    charged_back_amount__gte=0,
+                    captured_amount__gte=F("refunded_amount") + F("refund_pending_amount") + F("charged_back_amount"),
+                ),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["environment", "created_at", "id"], name="leg_by_time"),
+            models.Index(fields=["environment", "source_last4"], name="leg_by_last4"),
+        ]
+        triggers = [
+            checks_its_order("leg_is_checked_with_its_order", function="flint_check_payments"),
+            pgtrigger.Protect(
+                name="leg_settled_stays_settled",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__status=S.SUCCEEDED) & ~pgtrigger.Q(new__status=S.SUCCEEDED),
+            ),
+            pgtrigger.Protect(name="leg_is_never_deleted", operation=pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.money} {self.status}"
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    @property
+    def capturable_amount(self) -> int:
+        """What of a hold may still be taken."""
+        return self.authorized_amount - self.captured_amount if self.status == S.REQUIRES_CAPTURE else 0
+
+    @property
+    def refundable_amount(self) -> int:
+        """What of the captured money may still be given back, promises included."""
+        return self.captured_amount - self.refunded_amount - self.refund_pending_amount - self.charged_back_amount
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in (S.SUCCEEDED, S.CANCELED, S.EXPIRED)
+
+    def can_be_captured(self, at: datetime) -> bool:
+        """Whether the hold has not run out; at or after its expiry nothing can be captured."""
+        return self.authorization_expires_at is None or at < self.authorization_expires_at
+
+    @fsm.transition(field=status, source=CONFIRMABLE, target=S.PROCESSING)
+    def submit(self) -> None:
+        """A call to the processor is about to be made; until it is answered, the outcome is unknown."""
+        self.error_code, self.error_message, self.error_at = "", "", None
+
+    @fsm.transition(field=status, source=UNDER_WAY, target=S.REQUIRES_ACTION)
+    def require_action(self) -> None:
+        """The buyer must act before it can go on."""
+
+    @fsm.transition(field=status, source=UNDER_WAY, target=S.PROCESSING)
+    def wait(self) -> None:
+        """Under way at the processor; it may take days."""
+
+    @fsm.transition(field=status, source=UNDER_WAY, target=S.REQUIRES_PAYMENT_METHOD)
+    def decline(self, *, code: str, message: str, at: datetime) -> None:
+        """This try did not bring the money; another may."""
+        self.error_code, self.error_message, self.error_at = code, message, at
+
+    @fsm.transition(field=status, source=(*CONFIRMABLE, *UNDER_WAY, S.REQUIRES_CAPTURE), target=S.REQUIRES_CAPTURE)
+    def authorize(self, money: Money, *, at: datetime, expires_at: datetime | None) -> None:
+        """A hold was placed; the money is not ours yet."""
+        self.authorized_amount = money.amount
+        self.authorized_at = self.authorized_at or at
+        self.authorization_expires_at = expires_at
+
+    @fsm.transition(field=status, source="*", target=S.SUCCEEDED)
+    def settle(self, money: Money, *, tip_amount: int, authorized_amount: int, at: datetime) -> None:
+        """
+        Money came in. Evidence of money outranks whatever was believed before, a cancellation included.
+
+        What was held beyond the money taken is let go.
+        """
+        self.captured_amount += money.amount
+        self.captured_tip_amount += tip_amount
+        self.authorized_amount = max(self.authorized_amount, authorized_amount)
+        self.released_amount = max(self.authorized_amount - self.captured_amount, 0)
+        self.captured_at = at
+        self.error_code, self.error_message, self.error_at = "", "", None
+
+    @fsm.transition(field=status, source=NOT_FINAL, target=S.CANCELED)
+    def cancel(self, *, reason: str) -> None:
+        """Nothing will be collected through it."""
+        self.cancellation_reason = reason
+        self.released_amount = self.authorized_amount
+
+    @fsm.transition(field=status, source=S.REQUIRES_CAPTURE, target=S.EXPIRED)
+    def expire(self) -> None:
+        """The hold ran out before it was captured."""
+        self.cancellation_reason = "authorization_expired"
+        self.released_amount = self.authorized_amount

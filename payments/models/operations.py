@@ -1,0 +1,72 @@
+"""One call to a processor about one leg, written down before it is made."""
+
+from django.db import models
+from django.db.models import Q
+
+from flint.ids import PublicIdField
+from flint.money import Money
+from flint.records import Record
+
+
+class OperationKind(models.TextChoices):
+    CONFIRM = "confirm"
+    CAPTURE = "capture"
+    CANCEL = "cancel"
+
+
+class PaymentOperation(Record):
+    """
+    A call that moves a leg: its id is the processor's idempotency key and stands in the processor's metadata.
+
+    ``answered_at`` is empty until the outcome is known, however it became known: by the answer, a notice or the sweep.
+    ``reference`` is the processor's name for the payment that a confirm made. ``captured_amount`` is what came in
+    through it. ``action`` is the buyer's pending step, a secret, wiped once it is over.
+    """
+
+    id = PublicIdField(prefix="pop")
+    payment_intent = models.ForeignKey("payments.PaymentIntent", on_delete=models.PROTECT, related_name="operations")
+    attempt = models.ForeignKey(
+        "payments.PaymentAttempt", on_delete=models.PROTECT, null=True, related_name="operations"
+    )
+    position = models.IntegerField(default=0)
+    kind = models.CharField(max_length=8, choices=OperationKind.choices)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    reason = models.CharField(max_length=32, blank=True)
+    command_key = models.CharField(max_length=255, blank=True)
+    command_digest = models.CharField(max_length=64, blank=True)
+    reference = models.CharField(max_length=255, blank=True)
+    answered_at = models.DateTimeField(null=True)
+    result = models.CharField(max_length=32, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.TextField(blank=True)
+    captured_amount = models.BigIntegerField(default=0)
+    action = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="operation_once_per_reference",
+                fields=["environment", "reference"],
+                condition=Q(kind="confirm") & ~Q(reference=""),
+            ),
+            models.UniqueConstraint(
+                name="operation_one_unanswered_per_leg",
+                fields=["payment_intent"],
+                condition=Q(answered_at__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(answered_at__isnull=True), name="operation_unanswered")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    @property
+    def is_unanswered(self) -> bool:
+        return self.answered_at is None

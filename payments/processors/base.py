@@ -1,0 +1,212 @@
+"""
+What Flint asks of a processor, and the only words it hears back. An adapter translates; it decides nothing.
+
+Every call that moves money carries ``operation_id``: the id of our own committed row, used as the processor's idempotency
+key and written into its metadata. So a repeated call has one effect, and an answer that was lost can be asked for.
+Calls are made outside any transaction. Three things can go wrong, and they are not the same: the processor said no
+(:class:`Refused`, nothing was done), we never reached it (:class:`Unreachable`, nothing was done, try again), and we do
+not know (:class:`NoAnswer`, ask later, never repeat blindly).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import connection
+
+from flint.money import Money
+
+PaymentStatus = Literal[
+    "requires_payment_method",  # declined or given up; see error_code
+    "requires_action",  # the buyer must act; see action
+    "processing",  # under way at a slow rail
+    "requires_capture",  # held, not taken
+    "succeeded",
+    "canceled",
+]
+RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+
+
+class ProcessorError(Exception):
+    """The family of everything a processor call can raise."""
+
+
+class Refused(ProcessorError):
+    """
+    The processor understood and said no; nothing was done.
+
+    ``code`` is a decline code of the contract in lower case (``card_declined``) or ``invalid_state``,
+    ``amount_too_large``, ``invalid_payment_source``, ``not_found``, ``insufficient_available_balance``.
+    """
+
+    def __init__(self, code: str, message: str = ""):
+        self.code = code
+        self.message = message or code.replace("_", " ")
+        super().__init__(self.message)
+
+
+class Unreachable(ProcessorError):
+    """The call never got through; nothing was done, and the same call may be made again."""
+
+
+class NoAnswer(ProcessorError):
+    """The call may or may not have been carried out. Only asking can tell."""
+
+
+class BadSignature(ProcessorError):
+    """A notice that the processor cannot have sent, or that is too old to believe."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerAction:
+    """A step the buyer takes in the browser. ``client_secret`` is a secret and goes nowhere but ``pending_actions``."""
+
+    id: str
+    client_secret: str
+    publishable_key: str
+    account_id: str | None = None
+    redirect_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """What may be remembered of a payment source: never a number, only what a receipt shows."""
+
+    type: Literal["card", "ach_debit"]
+    brand: str = ""
+    last4: str = ""
+    bank_name: str = ""
+    account_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRequest:
+    """Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``."""
+
+    operation_id: str
+    payment_intent_id: str
+    environment_id: str
+    order_id: str | None
+    money: Money
+    capture_method: Literal["automatic", "manual"]
+    token: str
+    return_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentState:
+    """A payment as the processor sees it now. ``operation_id`` and the other ids are ours, from its metadata."""
+
+    reference: str
+    status: PaymentStatus
+    money: Money
+    operation_id: str
+    payment_intent_id: str
+    environment_id: str
+    authorized_amount: int = 0
+    captured_amount: int = 0
+    authorization_expires_at: datetime | None = None
+    error_code: str = ""
+    error_message: str = ""
+    action: BuyerAction | None = None
+    source: SourceSummary | None = None
+    cancellation_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """Give back ``money`` of the payment ``payment_reference``. ``operation_id`` is our refund leg's id."""
+
+    operation_id: str
+    refund_id: str
+    environment_id: str
+    payment_reference: str
+    money: Money
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundState:
+    """A refund as the processor sees it now. ``operation_id`` is empty when we did not ask for it."""
+
+    reference: str
+    status: RefundStatus
+    money: Money
+    operation_id: str
+    environment_id: str
+    payment_reference: str
+    failure_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A verified notice: a hint that something changed at ``kind`` / ``reference``. Its payload is never believed."""
+
+    id: str
+    type: str
+    kind: Literal["payment", "refund", "other"]
+    reference: str
+    created_at: datetime
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Processor(ABC):
+    """One processor, for any environment. Adapters keep no state between calls."""
+
+    name: str
+
+    @abstractmethod
+    def confirm(self, request: PaymentRequest) -> PaymentState:
+        """Create and confirm a payment. Repeating the same operation id returns the same payment, as it is now."""
+
+    @abstractmethod
+    def retrieve_payment(self, *, environment_id: str, reference: str) -> PaymentState | None:
+        """Return a payment by the processor's reference, or None if there is none."""
+
+    @abstractmethod
+    def find_payment(self, *, environment_id: str, operation_id: str) -> PaymentState | None:
+        """Return the payment that our operation made, or None if it made none."""
+
+    @abstractmethod
+    def capture(self, *, environment_id: str, reference: str, operation_id: str, money: Money) -> PaymentState:
+        """Take ``money`` of a hold, once, and let the rest go. Refused with ``invalid_state`` when nothing is held."""
+
+    @abstractmethod
+    def cancel(self, *, environment_id: str, reference: str, operation_id: str, reason: str = "") -> PaymentState:
+        """Let a payment or hold go. Refused with ``invalid_state`` once money was taken or is under way."""
+
+    @abstractmethod
+    def refund(self, request: RefundRequest) -> RefundState:
+        """Give money back. Refused when the processor will not; a success may still fail later."""
+
+    @abstractmethod
+    def retrieve_refund(self, *, environment_id: str, reference: str) -> RefundState | None:
+        """Return a refund by the processor's reference, or None."""
+
+    @abstractmethod
+    def find_refund(self, *, environment_id: str, operation_id: str) -> RefundState | None:
+        """Return the refund that our operation made, or None if it made none."""
+
+    @abstractmethod
+    def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
+        """
+        Verify the signature on the raw bytes and read the notice.
+
+        :raises BadSignature: if it is not the processor's own, or older than the tolerance.
+        """
+
+    @abstractmethod
+    def collection(self, *, environment_id: str) -> dict[str, Any]:
+        """Return what a browser needs to collect a source: ``publishable_key`` and, if any, ``account_id``. No secret."""
+
+
+def refuse_inside_transaction() -> None:
+    """
+    Raise if a transaction is open: a processor call never holds a lock, and is never undone by a rollback.
+
+    The wrapper that a test case puts around itself does not count.
+    """
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("a processor was called inside a transaction")

@@ -1,0 +1,71 @@
+"""Making a leg by hand: one fixed part of what an order owes, to be confirmed when its payer is there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from flint.actors import Actor
+from flint.errors import Conflict, InvalidInput
+from flint.events import services as events
+from orders import collecting
+from orders.models import Order
+from orders.services.editing import OrderClosed
+from orders.services.parts import amount_in
+from payments.models import PaymentIntent
+from payments.services.starting import OrderAlreadyPaid, processor_name
+
+MOST_LEGS = 100
+
+
+class AmountExceedsBalance(InvalidInput):
+    code = "AMOUNT_EXCEEDS_BALANCE"
+    message = "A payment intent cannot ask for more than the order owes."
+
+
+class PaymentIntentLimitReached(Conflict):
+    code = "PAYMENT_INTENT_LIMIT_REACHED"
+    message = f"An order has at most {MOST_LEGS} payment intents in its life."
+
+
+def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> PaymentIntent:
+    """
+    Create a payment intent on an order, for a part or all of what is outstanding. Its amount never changes.
+
+    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderAlreadyPaid: by the order's state.
+    :raises AmountExceedsBalance, CurrencyMismatch: by the amount. :raises PaymentIntentLimitReached: after 100.
+    :raises ProcessorNotConfigured: if nobody could collect it.
+    """
+    with transaction.atomic():
+        order = Order.objects.of(actor).lock(id=order_id)
+        if order.status != "open":
+            raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
+        collecting.refuse_while_collecting(order)
+        if not order.outstanding_amount:
+            raise OrderAlreadyPaid
+        if order.payment_intents.count() >= MOST_LEGS:
+            raise PaymentIntentLimitReached(limit=MOST_LEGS)
+        amount = order.outstanding_amount
+        if "amount_money" in data:
+            amount = amount_in(order, data["amount_money"], "amount_money")
+        if amount > order.outstanding_amount:
+            raise AmountExceedsBalance(param="amount_money", maximum_money=order.outstanding_money)
+        leg = PaymentIntent(
+            environment_id=order.environment_id,
+            order=order,
+            is_staged=True,
+            amount=amount,
+            currency=order.currency,
+            tip_amount=(order.tip_amount - order.settled_tip_amount) * amount // order.outstanding_amount,
+            capture_method=data.get("capture_method", "automatic"),
+            payment_options=data.get("payment_options", ["card"]),
+            payment_return_url=data.get("payment_return_url", ""),
+            external_reference_id=data.get("external_reference_id", ""),
+            metadata=data.get("metadata", {}),
+            processor=processor_name(actor),
+        )
+        leg.save(force_insert=True)
+        events.record(order, "payment_intent.created", subject=leg, actor=actor, amount=amount)
+        order.order_revision += 1
+        order.save(update_fields=["event_count", "order_revision", "updated_at"])
+    return leg

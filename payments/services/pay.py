@@ -1,0 +1,111 @@
+"""Paying an order: write it down, call the processor, record the answer. Each step survives the loss of the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flint.actors import Actor
+from flint.errors import Conflict
+from orders.collecting import OrderPaymentAttemptActive
+from orders.models import Order
+from orders.services.editing import OrderChangedRefreshRequired
+from payments.models import PaymentAttempt
+from payments.processors import processor_of
+from payments.processors.base import NoAnswer, PaymentRequest, Refused, Unreachable
+from payments.services.asking import ask_about_attempt
+from payments.services.recording import record_payment, record_refusal
+from payments.services.starting import Started, start_payment
+
+
+class PaymentAttemptNotResumable(Conflict):
+    code = "PAYMENT_ATTEMPT_NOT_RESUMABLE"
+    message = "The payment attempt has ended. Start a new payment."
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a pay call leaves behind: the order and the attempt, both as they are now."""
+
+    order: Order
+    attempt: PaymentAttempt
+
+
+def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
+    """
+    Pay an order, or go on paying it. A decline is an ordinary result: the attempt is ``failed``.
+
+    An answer that is lost leaves the attempt ``processing``; the sweep asks for it. An attempt in the way is asked
+    about once before this one is refused, since what it waited for may have happened.
+
+    :raises OrderPaymentAttemptActive: if another attempt is open and stays so. Else as :func:`start_payment`.
+    :raises PaymentAttemptNotResumable, PaymentAttemptNotFound: on ``resume``.
+    """
+    if data["action"] == "resume":
+        return _resume(order_id=order_id, data=data, actor=actor)
+    try:
+        started = start_payment(order_id=order_id, data=data, actor=actor)
+    except OrderPaymentAttemptActive as refusal:
+        ask_about_attempt(refusal.facts["order_payment_attempt_id"], actor=actor)
+        started = start_payment(order_id=order_id, data=data, actor=actor)
+    if started.is_repeat and started.attempt.is_open:
+        ask_about_attempt(started.attempt.id, actor=actor)
+    make_calls(started, order_id=order_id, actor=actor)
+    return _now(order_id, started.attempt.id, actor)
+
+
+def make_calls(started: Started, *, order_id: str, actor: Actor) -> None:
+    """Make the calls of an attempt one after the other, and record each answer before the next."""
+    for operation, token in started.calls:
+        leg = operation.payment_intent
+        request = PaymentRequest(
+            operation_id=operation.id,
+            payment_intent_id=leg.id,
+            environment_id=actor.environment_id,
+            order_id=order_id,
+            money=leg.money,
+            capture_method=leg.capture_method,
+            token=token,
+            return_url=leg.payment_return_url,
+        )
+        try:
+            state = processor_of(leg.processor).confirm(request)
+        except Refused as refusal:
+            record_refusal(operation.id, code=refusal.code, message=refusal.message, actor=actor)
+        except Unreachable:
+            record_refusal(
+                operation.id,
+                code="payment_method_temporarily_unavailable",
+                message="The payment processor could not be reached. Nothing was charged; try again.",
+                actor=actor,
+            )
+        except NoAnswer:
+            continue
+        else:
+            record_payment(state, actor=actor)
+
+
+def _resume(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
+    order = Order.objects.of(actor).find(id=order_id)
+    attempt = PaymentAttempt.objects.of(actor).find(id=data["order_payment_attempt_id"], order_id=order.id)
+    expected = data.get("expected_outstanding_money")
+    if expected is not None and expected != attempt.expected_outstanding_money:
+        raise OrderChangedRefreshRequired(
+            "The attempt did not begin with the balance you expect.",
+            param="expected_outstanding_money",
+            submitted_money=expected,
+            current_money=order.outstanding_money,
+            expected_attempt_outstanding_money=attempt.expected_outstanding_money,
+        )
+    if attempt.is_open:
+        ask_about_attempt(attempt.id, actor=actor)
+    elif attempt.status not in ("succeeded", "partially_succeeded"):
+        raise PaymentAttemptNotResumable(
+            order_payment_attempt_id=attempt.id, payment_attempt_status=attempt.status, is_resumable=False
+        )
+    return _now(order.id, attempt.id, actor)
+
+
+def _now(order_id: str, attempt_id: str, actor: Actor) -> Paid:
+    return Paid(
+        order=Order.objects.of(actor).find(id=order_id), attempt=PaymentAttempt.objects.of(actor).find(id=attempt_id)
+    )

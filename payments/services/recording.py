@@ -1,0 +1,249 @@
+"""
+Learning what happened to a payment. Answers, notices and the sweep all come through :func:`record_payment`, so that
+whoever learns a fact first books it, once, and everybody later finds it booked.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from flint.actors import Actor
+from flint.celery import after_commit
+from flint.events import services as events
+from orders import ledger
+from orders.models import Discount, Order
+from payments import tasks
+from payments.models import PaymentIntent, PaymentOperation
+from payments.models.intents import UNDER_WAY
+from payments.processors.base import PaymentState
+from payments.services.attempts import reassess
+
+
+class DoesNotFit(Exception):
+    """What the processor says belongs to nothing here: another environment, currency or operation. Never booked."""
+
+
+def record_payment(
+    state: PaymentState, *, actor: Actor, at: datetime | None = None, also: Callable[[], None] | None = None
+) -> PaymentOperation:
+    """
+    Apply a payment's state at the processor to its leg, forward only; a state already known changes nothing.
+
+    ``also`` runs in the same transaction, for the caller's own mark that the fact is dealt with.
+
+    :raises DoesNotFit: if the state names no operation of the actor's environment, or another currency or leg.
+    """
+    at = at or timezone.now()
+    with transaction.atomic():
+        order, leg, operation = _locked(state.operation_id, actor)
+        _refuse_foreign(state, leg, operation)
+        _apply(order, leg, operation, state, actor, at)
+        if also:
+            also()
+    return operation
+
+
+def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, at: datetime | None = None) -> None:
+    """
+    Book that a call was not carried out: a confirm declines its leg, a capture or cancel leaves it as it was.
+
+    Returns quietly if the operation has been answered in the meantime.
+    """
+    at = at or timezone.now()
+    with transaction.atomic():
+        order, leg, operation = _locked(operation_id, actor)
+        if not operation.is_unanswered:
+            return
+        _answer(operation, result="refused", at=at)
+        operation.error_code, operation.error_message = code, message
+        operation.save()
+        if operation.kind == "confirm" and leg.status in UNDER_WAY:
+            _decline(order, leg, operation, code, message, actor, at)
+            reassess(order, operation.attempt, at=at)
+            order.save()
+
+
+def _locked(operation_id: str, actor: Actor) -> tuple[Order, PaymentIntent, PaymentOperation]:
+    found = (
+        PaymentOperation.objects.of(actor).filter(id=operation_id).values_list("payment_intent__order_id").first()
+        if operation_id
+        else None
+    )
+    if found is None:
+        raise DoesNotFit(f"no operation {operation_id or '(none named)'} in {actor.environment_id}")
+    order = Order.objects.of(actor).lock(id=found[0])
+    operation = PaymentOperation.objects.select_related("payment_intent", "attempt").get(id=operation_id)
+    return order, operation.payment_intent, operation
+
+
+def _refuse_foreign(state: PaymentState, leg: PaymentIntent, operation: PaymentOperation) -> None:
+    if state.environment_id != leg.environment_id or state.payment_intent_id != leg.id:
+        raise DoesNotFit(f"{state.reference} names another environment or leg")
+    if state.money.currency != leg.currency:
+        raise DoesNotFit(f"{state.reference} is in {state.money.currency}, the leg in {leg.currency}")
+    if operation.reference and operation.reference != state.reference:
+        raise DoesNotFit(f"{state.reference} is not the payment {operation.reference} that this operation made")
+
+
+def _apply(
+    order: Order, leg: PaymentIntent, operation: PaymentOperation, state: PaymentState, actor: Actor, at: datetime
+) -> None:
+    # Only the newest try speaks for the leg, but money speaks for itself: an old try that captured is booked all the same.
+    speaks = not leg.operations.filter(kind="confirm", position__gt=operation.position).exists()
+    operation.reference = state.reference
+    if operation.is_unanswered:
+        _answer(operation, result=state.status, at=at)
+    operation.result = state.status
+    operation.action = _action(state) if state.status == "requires_action" else None
+    if state.error_code:
+        operation.error_code, operation.error_message = state.error_code, state.error_message
+    _remember_source(leg, state)
+
+    was_final = leg.is_final
+    came_in = state.captured_amount - operation.captured_amount
+    if came_in > 0:
+        _settle(order, leg, operation, came_in, state, actor, at)
+    elif leg.is_final or not speaks:
+        pass
+    elif state.status == "requires_capture":
+        _authorize(order, leg, operation, state, actor, at)
+    elif state.status == "canceled":
+        _let_go(order, leg, operation, state, actor, at)
+    elif state.status == "requires_payment_method" and leg.status in UNDER_WAY:
+        _decline(order, leg, operation, state.error_code or "payment_failed", state.error_message, actor, at)
+    elif state.status == "requires_action" and leg.status in UNDER_WAY:
+        if leg.status != "requires_action":
+            leg.require_action()
+            events.record(order, "payment.requires_action", subject=leg, actor=actor, amount=leg.amount)
+    elif state.status == "processing" and leg.status in UNDER_WAY:
+        leg.wait()
+    operation.save()
+    leg.save()
+    if leg.is_final and not was_final:
+        # A capture or cancel still without its answer has been answered by the payment itself.
+        leg.operations.filter(answered_at__isnull=True).update(answered_at=at, result=state.status)
+    reassess(order, operation.attempt, at=at)
+    order.save()
+
+
+def _answer(operation: PaymentOperation, *, result: str, at: datetime) -> None:
+    operation.answered_at = at
+    operation.result = result
+
+
+def _action(state: PaymentState) -> dict | None:
+    if state.action is None:
+        return None
+    return {
+        "id": state.action.id,
+        "client_secret": state.action.client_secret,
+        "publishable_key": state.action.publishable_key,
+        "account_id": state.action.account_id,
+        "redirect_url": state.action.redirect_url,
+    }
+
+
+def _remember_source(leg: PaymentIntent, state: PaymentState) -> None:
+    if state.source is None:
+        return
+    leg.source_type = state.source.type
+    leg.source_brand = state.source.brand
+    leg.source_last4 = state.source.last4
+    leg.source_bank_name = state.source.bank_name
+    leg.source_account_type = state.source.account_type
+
+
+def _settle(
+    order: Order,
+    leg: PaymentIntent,
+    operation: PaymentOperation,
+    came_in: int,
+    state: PaymentState,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Book money that came in, whatever the order or the leg had come to in the meantime."""
+    money = order.money(came_in)
+    tip = _tip_of(order, leg, came_in)
+    is_first = not operation.captured_amount
+    operation.captured_amount += came_in
+    leg.settle(money, tip_amount=tip, authorized_amount=state.authorized_amount, at=at)
+    leg.save()
+    was_owed = order.outstanding_amount
+    order.settle(money, tip_amount=tip)
+    for discount in Discount.objects.filter(order_id=order.id, status="pending"):
+        discount.redeem()
+        discount.save(update_fields=["status", "updated_at"])
+    event = events.record(
+        order,
+        "payment.settled",
+        subject=leg,
+        actor=actor,
+        amount=came_in,
+        payment_status=order.payment_status,
+        surplus_amount=max(came_in - was_owed, 0),
+        released_amount=leg.released_amount,
+    )
+    # A payment is taken once; should more come in through the same one, the event that told of it is the source.
+    source = operation.id if is_first else event.id
+    ledger.post(order, event, [ledger.Posting("capture", came_in, source)])
+
+
+def _tip_of(order: Order, leg: PaymentIntent, came_in: int) -> int:
+    """Return the tip in money that came in: the leg's share of it, and no more than the order still has to settle."""
+    captured = leg.captured_amount + came_in
+    due = leg.tip_amount if captured >= leg.amount else leg.tip_amount * captured // leg.amount
+    return max(min(due - leg.captured_tip_amount, order.tip_amount - order.settled_tip_amount), 0)
+
+
+def _authorize(
+    order: Order, leg: PaymentIntent, operation: PaymentOperation, state: PaymentState, actor: Actor, at: datetime
+) -> None:
+    if leg.status == "requires_capture":
+        return
+    if operation.attempt is None or not operation.attempt.is_open:
+        # A hold for a try that was given up; nobody waits for it, so it is let go at the processor first.
+        after_commit(
+            tasks.release_stray_hold, operation_id=operation.id, environment_id=operation.environment_id
+        )
+        return
+    leg.authorize(order.money(state.authorized_amount), at=at, expires_at=state.authorization_expires_at)
+    events.record(order, "payment.authorized", subject=leg, actor=actor, amount=state.authorized_amount)
+
+
+def _let_go(
+    order: Order, leg: PaymentIntent, operation: PaymentOperation, state: PaymentState, actor: Actor, at: datetime
+) -> None:
+    held = leg.status == "requires_capture"
+    if held and state.cancellation_reason == "authorization_expired":
+        leg.expire()
+        events.record(order, "payment.authorization_expired", subject=leg, actor=actor, amount=leg.authorized_amount)
+        return
+    leg.cancel(reason=_cancellation_reason(leg, state))
+    type = "payment.authorization_canceled" if held else "payment.canceled"
+    events.record(order, type, subject=leg, actor=actor, amount=leg.amount, reason=leg.cancellation_reason)
+
+
+def _cancellation_reason(leg: PaymentIntent, state: PaymentState) -> str:
+    asked = leg.operations.filter(kind="cancel").order_by("-position").values_list("reason", flat=True).first()
+    return asked or state.cancellation_reason or "payment_canceled"
+
+
+def _decline(
+    order: Order,
+    leg: PaymentIntent,
+    operation: PaymentOperation,
+    code: str,
+    message: str,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    operation.error_code, operation.error_message = code, message
+    operation.save()
+    leg.decline(code=code, message=message, at=at)
+    leg.save()
+    events.record(order, "payment.failed", subject=leg, actor=actor, amount=leg.amount, code=code)
+
+

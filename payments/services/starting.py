@@ -1,0 +1,305 @@
+"""Beginning to pay an order: what is checked, frozen and written down before any processor is called."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from flint.actors import Actor
+from flint.errors import Conflict, InvalidInput
+from flint.events import services as events
+from flint.merchants.models import Environment
+from flint.money import Money
+from orders import collecting
+from orders.models import Order
+from orders.services.editing import OrderChangedRefreshRequired, OrderClosed
+from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.models.intents import CONFIRMABLE
+from payments.services.attempts import FIRST_CHECK_AFTER
+
+
+class OrderAlreadyPaid(Conflict):
+    code = "ORDER_ALREADY_PAID"
+    message = "Nothing is outstanding on this order."
+
+
+class PaymentNotRequired(Conflict):
+    code = "PAYMENT_NOT_REQUIRED"
+    message = "Nothing is owed on this order. Pay it without a payment source to settle it."
+
+
+class PaymentSourceRequired(InvalidInput):
+    code = "PAYMENT_SOURCE_REQUIRED"
+    message = "Money is owed on this order. Send a 'payment_source'."
+
+
+class InvalidPaymentSource(InvalidInput):
+    code = "INVALID_PAYMENT_SOURCE"
+    message = "A 'token' begins with 'pm_', a 'confirmation_token' with 'ctoken_'."
+
+
+class PaymentLegSelectionRequired(Conflict):
+    code = "PAYMENT_LEG_SELECTION_REQUIRED"
+    message = "The order has payment intents waiting. Confirm one with action 'confirm_payment_intents', or cancel them."
+
+
+class PaymentIntentNotPartOfOrder(InvalidInput):
+    code = "PAYMENT_INTENT_NOT_PART_OF_ORDER"
+    message = "The payment intent does not belong to this order."
+
+
+class PaymentIntentNotConfirmable(Conflict):
+    code = "PAYMENT_OPERATION_IN_PROGRESS"
+    message = "The payment intent is already being paid."
+
+
+class OrderPaymentLegAlreadySettled(Conflict):
+    code = "ORDER_PAYMENT_LEG_ALREADY_SETTLED"
+    message = "The payment intent has collected its money already."
+
+
+class PaymentAlreadyCanceled(Conflict):
+    code = "PAYMENT_ALREADY_CANCELED"
+    message = "The payment intent is canceled. Create another one."
+
+
+class CannotCancelExpiredPayment(Conflict):
+    code = "CANNOT_CANCEL_EXPIRED_PAYMENT"
+    message = "The payment intent has expired. Create another one."
+
+
+class SplitOfDelayedCapture(Conflict):
+    code = "ORDER_DELAYED_CAPTURE_SPLIT_PAYMENT_UNSUPPORTED"
+    message = "A payment that is captured later cannot be split. Confirm one payment intent alone."
+
+
+class ProcessorNotConfigured(Conflict):
+    code = "PROCESSOR_NOT_CONFIGURED"
+    message = "This environment has no payment processor yet. Connect one first."
+
+
+class IdempotencyKeyReused(Conflict):
+    code = "IDEMPOTENCY_KEY_REUSED"
+    message = "This Idempotency-Key began another payment of the order. Use a new key for a new wish."
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that is written down, and the calls to make for it: each operation with the token to pay with."""
+
+    attempt: PaymentAttempt
+    calls: Sequence[tuple[PaymentOperation, str]]
+    is_repeat: bool = False
+
+
+def start_payment(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Started:
+    """
+    Freeze an order and write down the attempt, its legs and the calls to come, in one transaction.
+
+    A repeat of the request that began an attempt returns that attempt, with nothing to call. ``data`` is a validated
+    pay request with action ``pay`` or ``confirm_payment_intents``.
+
+    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderChangedRefreshRequired: by the order's state.
+    :raises OrderAlreadyPaid, PaymentNotRequired, PaymentSourceRequired, InvalidPaymentSource: by what is owed and sent.
+    :raises PaymentLegSelectionRequired, PaymentIntentNotPartOfOrder, PaymentIntentNotConfirmable,
+        SplitOfDelayedCapture: by the legs. :raises ProcessorNotConfigured: if there is nobody to call.
+    """
+    with transaction.atomic(durable=True):
+        order = Order.objects.of(actor).lock(id=order_id)
+        if repeated := _repeated(order, actor):
+            return Started(repeated, (), is_repeat=True)
+        if order.status != "open":
+            raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
+        collecting.refuse_while_collecting(order)
+        _refuse_changed(order, data.get("expected_outstanding_money"))
+        if data["action"] == "confirm_payment_intents":
+            legs = _chosen_legs(order, data)
+        elif order.outstanding_amount:
+            legs = [(_leg_for_all(order, data), _token(data.get("payment_source"), "payment_source"))]
+        else:
+            return Started(_settle_nothing(order, data, actor), ())
+        return _write_down(order, legs, data, actor)
+
+
+def processor_name(actor: Actor) -> str:
+    """
+    Return the processor that collects for the actor's environment.
+
+    :raises ProcessorNotConfigured: if none does.
+    """
+    name = Environment.objects.values_list("processor", flat=True).get(id=actor.environment_id)
+    if not name:
+        raise ProcessorNotConfigured
+    return name
+
+
+def _repeated(order: Order, actor: Actor) -> PaymentAttempt | None:
+    if actor.command is None:
+        return None
+    attempt = PaymentAttempt.objects.filter(order_id=order.id, command_key=actor.command.key).first()
+    if attempt and attempt.command_digest != actor.command.digest:
+        raise IdempotencyKeyReused
+    return attempt
+
+
+def _refuse_changed(order: Order, expected: Money | None) -> None:
+    if expected is not None and expected != order.outstanding_money:
+        raise OrderChangedRefreshRequired(
+            "The order's outstanding balance is not what you expect. Read it again and ask the buyer anew.",
+            param="expected_outstanding_money",
+            current_money=order.outstanding_money,
+            submitted_money=expected,
+        )
+
+
+def _token(source: Mapping[str, str] | None, param: str) -> str:
+    if source is None:
+        raise PaymentSourceRequired(param=param)
+    for name, prefix in (("token", "pm_"), ("confirmation_token", "ctoken_")):
+        if name in source:
+            if not source[name].startswith(prefix):
+                raise InvalidPaymentSource(param=f"{param}.{name}")
+            return source[name]
+    raise PaymentSourceRequired(param=param)
+
+
+def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
+    staged = list(
+        order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id")
+    )
+    if staged:
+        raise PaymentLegSelectionRequired(
+            current_money=order.outstanding_money,
+            selectable_payment_intents=[
+                {
+                    "payment_intent_id": leg.id,
+                    "status": leg.status,
+                    "amount_money": leg.money,
+                    "tip_money": order.money(leg.tip_amount),
+                }
+                for leg in staged
+            ],
+        )
+    return PaymentIntent(
+        environment_id=order.environment_id,
+        order=order,
+        amount=order.outstanding_amount,
+        currency=order.currency,
+        tip_amount=min(order.tip_amount - order.settled_tip_amount, order.outstanding_amount),
+        payment_options=["card", "ach_debit"],
+    )
+
+
+def _chosen_legs(order: Order, data: Mapping[str, Any]) -> list[tuple[PaymentIntent, str]]:
+    of_order = {leg.id: leg for leg in order.payment_intents.select_for_update(of=("self",)).order_by("id")}
+    chosen: list[tuple[PaymentIntent, str]] = []
+    for index, item in enumerate(data["payment_intents"]):
+        param = f"payment_intents[{index}]"
+        leg = of_order.pop(item["payment_intent_id"], None)
+        if leg is None:
+            raise PaymentIntentNotPartOfOrder(param=f"{param}.payment_intent_id")
+        refuse_ended(leg)
+        if leg.status not in CONFIRMABLE:
+            raise PaymentIntentNotConfirmable(param=f"{param}.payment_intent_id", current_status=leg.status)
+        chosen.append((leg, _token(item, param)))
+    if len(chosen) > 1 and any(leg.capture_method == "manual" for leg, _ in chosen):
+        raise SplitOfDelayedCapture(param="payment_intents")
+    submitted = sum(leg.amount for leg, _ in chosen)
+    covers = data.get("completion_behavior", "complete_order") == "complete_order"
+    if submitted > order.outstanding_amount or (covers and submitted < order.outstanding_amount):
+        raise OrderChangedRefreshRequired(
+            "The chosen payment intents do not fit what is outstanding on the order.",
+            param="payment_intents",
+            current_money=order.outstanding_money,
+            submitted_money=order.money(submitted),
+        )
+    return chosen
+
+
+def refuse_ended(leg: PaymentIntent) -> None:
+    """:raises OrderPaymentLegAlreadySettled, PaymentAlreadyCanceled, CannotCancelExpiredPayment: if it has ended so."""
+    if leg.status == "succeeded":
+        raise OrderPaymentLegAlreadySettled(current_status=leg.status)
+    if leg.status == "canceled":
+        raise PaymentAlreadyCanceled(current_status=leg.status)
+    if leg.status == "expired":
+        raise CannotCancelExpiredPayment(current_status=leg.status)
+
+
+def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> PaymentAttempt:
+    """End the payment of an order on which nothing is owed, without any processor."""
+    if order.has_settled:
+        raise OrderAlreadyPaid
+    if data.get("payment_source"):
+        raise PaymentNotRequired(param="payment_source")
+    now = timezone.now()
+    attempt = _new_attempt(order, actor, data, mode="settlement")
+    attempt.become(status="succeeded", at=now)
+    attempt.save(force_insert=True)
+    _remember_contact(order, data)
+    order.order_revision += 1
+    order.settle(order.money(0))
+    events.record(order, "payment.settled", subject=attempt, actor=actor, amount=0, payment_status=order.payment_status)
+    order.save()
+    return attempt
+
+
+def _write_down(
+    order: Order, legs: list[tuple[PaymentIntent, str]], data: Mapping[str, Any], actor: Actor
+) -> Started:
+    processor = processor_name(actor)
+    attempt = _new_attempt(order, actor, data, mode="payment")
+    attempt.next_check_at = timezone.now() + FIRST_CHECK_AFTER
+    attempt.save(force_insert=True)
+    calls = []
+    for leg, token in legs:
+        is_new = leg._state.adding
+        leg.processor = processor
+        leg.submit()
+        leg.save(force_insert=is_new)
+        tries = 0 if is_new else leg.operations.filter(kind="confirm").count()
+        operation = PaymentOperation(
+            environment_id=order.environment_id,
+            payment_intent=leg,
+            attempt=attempt,
+            position=tries,
+            kind="confirm",
+            amount=leg.amount,
+            currency=leg.currency,
+        )
+        operation.save(force_insert=True)
+        calls.append((operation, token))
+    _remember_contact(order, data)
+    order.active_attempt_id = attempt.id
+    order.order_revision += 1
+    events.record(
+        order,
+        "payment.started",
+        subject=attempt,
+        actor=actor,
+        amount=sum(leg.amount for leg, _ in legs),
+        payment_intent_ids=[leg.id for leg, _ in legs],
+    )
+    order.save()
+    return Started(attempt, calls)
+
+
+def _new_attempt(order: Order, actor: Actor, data: Mapping[str, Any], *, mode: str) -> PaymentAttempt:
+    return PaymentAttempt(
+        environment_id=order.environment_id,
+        order=order,
+        mode=mode,
+        completion_behavior=data.get("completion_behavior", "complete_order"),
+        expected_outstanding_amount=order.outstanding_amount,
+        currency=order.currency,
+        command_key=actor.command.key if actor.command else "",
+        command_digest=actor.command.digest if actor.command else "",
+    )
+
+
+def _remember_contact(order: Order, data: Mapping[str, Any]) -> None:
+    contact = data.get("buyer_contact") or {}
+    order.contact_email = contact.get("email") or order.contact_email
+    order.contact_phone = contact.get("phone") or order.contact_phone

@@ -1,0 +1,64 @@
+"""The sweep: whatever is not final is asked about until it is, so that no lost answer, notice or task loses anything."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import F
+from django.utils import timezone
+
+from flint import actors
+from payments.models import PaymentAttempt, PaymentOperation
+from payments.services.asking import ask_about_attempt, ask_about_operation
+from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.closing import release_stray_hold
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+
+
+def sweep(*, at: datetime | None = None) -> int:
+    """
+    Ask about every open attempt that is due, every call left unanswered and every stray hold. Return how many.
+
+    One bad row never stops the rest: it is logged and comes up again at its next turn.
+    """
+    at = at or timezone.now()
+    due = PaymentAttempt.objects.filter(next_check_at__lte=at).order_by("next_check_at")[:BATCH]
+    attempts = [(attempt.id, attempt.environment_id) for attempt in due]
+    for attempt_id, environment_id in attempts:
+        _each(ask_about_attempt, attempt_id, environment_id, at)
+    unanswered = (
+        PaymentOperation.objects.filter(answered_at__isnull=True, created_at__lte=at - FIRST_CHECK_AFTER)
+        .exclude(kind="confirm")
+        .select_related("payment_intent")
+        .order_by("created_at")[:BATCH]
+    )
+    for operation in unanswered:
+        _each(ask_about_operation, operation, operation.environment_id, at)
+    strays = stray_holds()[:BATCH]
+    for operation_id, environment_id in strays.values_list("id", "environment_id"):
+        try:
+            release_stray_hold(operation_id, actor=actors.system(environment_id, "Sweep"))
+        except Exception:
+            log.exception("sweep.failed", operation_id=operation_id)
+    return len(attempts) + len(unanswered) + len(strays)
+
+
+def stray_holds():
+    """Return the tries whose hold stands at the processor although nobody waits for it any more."""
+    return (
+        PaymentOperation.objects.filter(kind="confirm", result="requires_capture", captured_amount=0)
+        .exclude(payment_intent__status="requires_capture")
+        .exclude(payment_intent__created_at__lt=timezone.now() - timedelta(days=30))
+        .exclude(attempt__status__in=["processing", "requires_action", "requires_capture"])
+        .annotate(leg_status=F("payment_intent__status"))
+        .order_by("created_at")
+    )
+
+
+def _each(ask, subject, environment_id: str, at: datetime) -> None:
+    try:
+        ask(subject, actor=actors.system(environment_id, "Sweep"), at=at)
+    except Exception:
+        log.exception("sweep.failed", subject=str(subject))

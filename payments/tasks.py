@@ -1,0 +1,33 @@
+"""Tasks: hints that there is work. The rows are the truth, and the sweep finds what a lost task would have done."""
+
+from celery import shared_task
+
+from flint import actors
+
+
+@shared_task(name="payments.tasks.handle_notice", acks_late=True)
+def handle_notice(*, notice_id: str) -> None:
+    from payments import inbound
+
+    inbound.handle(notice_id)
+
+
+@shared_task(name="payments.tasks.handle_waiting_notices")
+def handle_waiting_notices() -> None:
+    from payments import inbound
+
+    inbound.handle_waiting()
+
+
+@shared_task(name="payments.tasks.sweep")
+def sweep() -> None:
+    from payments.services.sweeping import sweep
+
+    sweep()
+
+
+@shared_task(name="payments.tasks.release_stray_hold", acks_late=True)
+def release_stray_hold(*, operation_id: str, environment_id: str) -> None:
+    from payments.services.closing import release_stray_hold
+
+    release_stray_hold(operation_id, actor=actors.system(environment_id))

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class RefundsConfig(AppConfig):
+    name = "refunds"
+
+    def ready(self) -> None:
+        """Say how a processor's word on a refund is taken in, and what an order shows of its refunds."""
+        from refunds import inbound, telling  # noqa: F401

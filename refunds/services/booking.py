@@ -1,0 +1,73 @@
+"""Moving the columns that a refund touches, on the order, its parts and its payments, all in one direction at a time."""
+
+from collections.abc import Iterable
+
+from django.db.models import F
+from django.utils import timezone
+
+from orders.models import Charge, LineItem, Order, TaxBreakdown
+from payments.models import PaymentIntent
+from refunds.models import RefundAllocation, RefundLeg
+from refunds.services.composing import Composition
+
+
+def reserve(order: Order, composition: Composition) -> None:
+    """Save a composed refund's legs and allocations, and reserve their money on everything they touch."""
+    RefundLeg.objects.bulk_create(composition.legs)
+    RefundAllocation.objects.bulk_create(composition.allocations)
+    for leg in composition.legs:
+        _move_payment(leg, pending=leg.amount)
+        order.promise_back(leg.money, tip_amount=leg.tip_amount)
+    _move_parts(composition.allocations, pending=1)
+
+
+def release(order: Order, leg: RefundLeg) -> None:
+    """Free what a leg had reserved; nothing went back."""
+    _move_payment(leg, pending=-leg.amount)
+    order.release_promise(leg.money, tip_amount=leg.tip_amount)
+    _move_parts(leg.allocations.all(), pending=-1)
+
+
+def give_back(order: Order, leg: RefundLeg) -> None:
+    """Count a leg's money as gone back, out of what it had reserved."""
+    _move_payment(leg, pending=-leg.amount, refunded=leg.amount)
+    order.release_promise(leg.money, tip_amount=leg.tip_amount)
+    order.give_back(leg.money, credit=order.money(leg.credit_amount), tip_amount=leg.tip_amount)
+    _move_parts(leg.allocations.all(), pending=-1, refunded=1)
+
+
+def take_back(order: Order, leg: RefundLeg) -> None:
+    """Undo :func:`give_back` of a leg that failed after it had succeeded."""
+    _move_payment(leg, refunded=-leg.amount)
+    order.take_back(leg.money, credit=order.money(leg.credit_amount), tip_amount=leg.tip_amount)
+    _move_parts(leg.allocations.all(), refunded=-1)
+
+
+def _move_payment(leg: RefundLeg, *, pending: int = 0, refunded: int = 0) -> None:
+    PaymentIntent.objects.filter(id=leg.payment_intent_id).update(
+        refund_pending_amount=F("refund_pending_amount") + pending,
+        refunded_amount=F("refunded_amount") + refunded,
+        updated_at=timezone.now(),
+    )
+
+
+def _move_parts(allocations: Iterable[RefundAllocation], *, pending: int = 0, refunded: int = 0) -> None:
+    """Move each allocation's amount and units; ``pending`` and ``refunded`` are -1, 0 or 1."""
+    now = timezone.now()
+    for row in allocations:
+        columns = {
+            "refund_pending_amount": F("refund_pending_amount") + pending * row.amount,
+            "refunded_amount": F("refunded_amount") + refunded * row.amount,
+            "updated_at": now,
+        }
+        if row.line_item_id:
+            LineItem.objects.filter(id=row.line_item_id).update(
+                **columns,
+                refund_pending_quantity=F("refund_pending_quantity") + pending * row.quantity,
+                refunded_quantity=F("refunded_quantity") + refunded * row.quantity,
+                version=F("version") + 1,
+            )
+        elif row.charge_id:
+            Charge.objects.filter(id=row.charge_id).update(**columns)
+        elif row.tax_breakdown_id:
+            TaxBreakdown.objects.filter(id=row.tax_breakdown_id).update(**columns)

@@ -1,0 +1,68 @@
+"""Promising money back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from flint.actors import Actor
+from flint.celery import after_commit
+from flint.events import services as events
+from orders import ledger
+from orders.models import Order
+from payments.models import PaymentIntent
+from refunds import tasks
+from refunds.models import Refund
+from refunds.services.booking import reserve
+from refunds.services.composing import SURPLUS, TIP, Composer
+
+
+def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
+    """
+    Promise money back on an order; the processor is asked after commit.
+
+    ``data`` is a validated request: an order or one of its payments, and an amount, targets, or neither for all that is
+    left. The money is reserved from now on and counts as refunded once the processor says so.
+
+    :raises OrderNotFound, PaymentIntentNotFound: if what it names is absent or foreign.
+    :raises AmountExceedsRefundable, NothingToRefund: and the other refusals of ``composing``.
+    """
+    with transaction.atomic():
+        order_id = data.get("order_id")
+        payment_intent_id = data.get("payment_intent_id")
+        if order_id is None:
+            order_id = PaymentIntent.objects.of(actor).find(id=payment_intent_id).order_id
+        order = Order.objects.of(actor).lock(id=order_id)
+        if payment_intent_id is not None:
+            PaymentIntent.objects.of(actor).find(id=payment_intent_id, order_id=order.id)
+        composition = Composer(order, payment_intent_id=payment_intent_id).compose(data)
+        refund = Refund(
+            environment_id=order.environment_id,
+            order=order,
+            amount=composition.amount,
+            currency=order.currency,
+            tip_amount=composition.of(TIP),
+            surplus_amount=composition.of(SURPLUS),
+            balance_effect=data.get("balance_effect", "credit"),
+            reason=data.get("reason", ""),
+            reason_message=data.get("reason_message", ""),
+            external_reference_id=data.get("external_reference_id", ""),
+            metadata=data.get("metadata", {}),
+            command_key=actor.command.key if actor.command else "",
+        )
+        refund.save(force_insert=True)
+        now = timezone.now()
+        for leg in composition.legs:
+            leg.refund = refund
+            leg.next_check_at = now
+        reserve(order, composition)
+        order.order_revision += 1
+        event = events.record(
+            order, "refund.created", subject=refund, actor=actor, amount=refund.amount, reason=refund.reason
+        )
+        ledger.post(order, event, [ledger.Posting("refund_promised", leg.amount, leg.id) for leg in composition.legs])
+        order.save()
+        for leg in composition.legs:
+            after_commit(tasks.send_refund, refund_leg_id=leg.id, environment_id=order.environment_id)
+    return refund

@@ -1,0 +1,182 @@
+"""Learning what became of a refund. Answers, notices and the sweep all come through :func:`record_refund`."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from flint.actors import Actor
+from flint.events import services as events
+from orders import ledger
+from orders.models import Order
+from payments.processors.base import RefundState
+from payments.services import DoesNotFit
+from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg
+from refunds.services import booking
+
+FAILURE_REASONS = frozenset(
+    {
+        "expired_or_canceled_card",
+        "lost_or_stolen_card",
+        "insufficient_funds",
+        "insufficient_available_balance",
+        "declined",
+        "merchant_request",
+        "payment_disputed",
+        "payment_refund_failed",
+        "payment_refund_not_attempted",
+    }
+)
+"""The contract's reasons; whatever else a processor says becomes ``refund_failed``."""
+
+FIRST_CHECK_AFTER = timedelta(seconds=15)
+SLOWEST_CHECK = timedelta(hours=6)
+WATCHED_AFTER_SUCCESS = timedelta(days=35)
+"""How long a refund that succeeded is still asked about: a bank may send it back weeks later."""
+
+
+def record_refund(
+    state: RefundState, *, actor: Actor, at: datetime | None = None, also: Callable[[], None] | None = None
+) -> RefundLeg:
+    """
+    Apply a refund's state at the processor to its leg, forward only; a state already known changes nothing.
+
+    ``also`` runs in the same transaction, for the caller's own mark that the fact is dealt with.
+
+    :raises DoesNotFit: if the state is of a refund that was not asked for here, or in another currency or amount.
+    """
+    at = at or timezone.now()
+    with transaction.atomic():
+        order, leg = _locked(state.operation_id, actor)
+        if state.environment_id != leg.environment_id or state.money != leg.money:
+            raise DoesNotFit(f"{state.reference} does not match {leg.id}")
+        if leg.reference and leg.reference != state.reference:
+            raise DoesNotFit(f"{state.reference} is not the refund {leg.reference} that {leg.id} made")
+        leg.reference = state.reference
+        leg.answered_at = leg.answered_at or at
+        if state.status == "succeeded" and leg.is_unsettled:
+            _succeed(order, leg, actor)
+        elif state.status in ("failed", "canceled"):
+            _fail(order, leg, state.failure_reason, actor)
+        elif state.status == "requires_action" and leg.status == R.PENDING:
+            leg.require_action()
+        _plan_check(leg, at)
+        leg.save()
+        _reassess(leg.refund)
+        order.save()
+        if also:
+            also()
+    return leg
+
+
+def record_refused(refund_leg_id: str, *, reason: str, actor: Actor, at: datetime | None = None) -> None:
+    """Book that the processor would not give the money back: what was reserved is free again."""
+    at = at or timezone.now()
+    with transaction.atomic():
+        order, leg = _locked(refund_leg_id, actor)
+        if not leg.is_unsettled:
+            return
+        leg.answered_at = at
+        _fail(order, leg, reason, actor)
+        leg.next_check_at = None
+        leg.save()
+        _reassess(leg.refund)
+        order.save()
+
+
+def _locked(refund_leg_id: str, actor: Actor) -> tuple[Order, RefundLeg]:
+    order_id = (
+        RefundLeg.objects.of(actor).filter(id=refund_leg_id).values_list("order_id", flat=True).first()
+        if refund_leg_id
+        else None
+    )
+    if order_id is None:
+        raise DoesNotFit(f"no refund {refund_leg_id or '(none named)'} in {actor.environment_id}")
+    order = Order.objects.of(actor).lock(id=order_id)
+    return order, RefundLeg.objects.select_related("refund").get(id=refund_leg_id)
+
+
+def _succeed(order: Order, leg: RefundLeg, actor: Actor) -> None:
+    leg.succeed()
+    booking.give_back(order, leg)
+    order.order_revision += 1
+    event = events.record(
+        order,
+        "refund.succeeded",
+        subject=leg.refund,
+        actor=actor,
+        amount=leg.amount,
+        payment_intent_id=leg.payment_intent_id,
+    )
+    ledger.post(
+        order,
+        event,
+        [
+            ledger.Posting("refund_released", leg.amount, leg.id),
+            ledger.Posting("refund", leg.amount, leg.id),
+            *_credits(leg, suffix=""),
+        ],
+    )
+
+
+def _fail(order: Order, leg: RefundLeg, reason: str, actor: Actor) -> None:
+    """Undo a leg, whether it was still promised or had been reported done. What is given up is refundable again."""
+    if leg.status not in (*UNSETTLED, R.SUCCEEDED):
+        return
+    was_done = leg.status == R.SUCCEEDED
+    leg.fail(reason=reason if reason in FAILURE_REASONS else "refund_failed")
+    if was_done:
+        booking.take_back(order, leg)
+        postings = [ledger.Posting("refund_reversed", leg.amount, leg.id), *_credits(leg, suffix="_reversed")]
+    else:
+        booking.release(order, leg)
+        postings = [ledger.Posting("refund_released", leg.amount, leg.id)]
+    order.order_revision += 1
+    event = events.record(
+        order,
+        "refund.failed",
+        subject=leg.refund,
+        actor=actor,
+        amount=leg.amount,
+        payment_intent_id=leg.payment_intent_id,
+        reason=leg.failure_reason,
+        was_done=was_done,
+    )
+    ledger.post(order, event, postings)
+
+
+def _credits(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
+    """Return what is no longer owed because of a leg, by what it was recognised as when it was sold."""
+    rows: list[RefundAllocation] = list(leg.allocations.all())
+    taxes = sum(row.tax_amount + row.inclusive_tax_amount for row in rows)
+    goods = sum(row.amount - row.tax_amount - row.inclusive_tax_amount for row in rows if row.line_item_id)
+    charges = sum(row.amount - row.tax_amount - row.inclusive_tax_amount for row in rows if row.charge_id)
+    amounts = {"goods": goods, "charge": charges, "tip": leg.tip_amount, "tax": taxes}
+    return [ledger.Posting(f"credit_{name}{suffix}", amount, leg.id) for name, amount in amounts.items()]
+
+
+def _reassess(refund: Refund) -> None:
+    """Give a refund the status that follows from its legs."""
+    legs = list(refund.legs.order_by("position"))
+    statuses = {leg.status for leg in legs}
+    if len(statuses) == 1:
+        status = statuses.pop()
+    elif not statuses & set(UNSETTLED):
+        status = R.PARTIALLY_SUCCEEDED
+    else:
+        status = R.REQUIRES_ACTION if R.REQUIRES_ACTION in statuses else R.PENDING
+    if status != refund.status:
+        reason = next((leg.failure_reason for leg in legs if leg.failure_reason), "")
+        refund.become(status=status, failure_reason=reason)
+        refund.save(update_fields=["status", "failure_reason", "updated_at"])
+
+
+def _plan_check(leg: RefundLeg, at: datetime) -> None:
+    """Set when the sweep asks again; a success is watched for a while, a failure is final."""
+    over = leg.status in (R.FAILED, R.CANCELED) or (
+        leg.status == R.SUCCEEDED and at - leg.created_at > WATCHED_AFTER_SUCCESS
+    )
+    leg.checks += 1
+    wait = min(FIRST_CHECK_AFTER * 2 ** min(leg.checks, 12), SLOWEST_CHECK)
+    leg.next_check_at = None if over else at + (SLOWEST_CHECK if leg.status == R.SUCCEEDED else wait)
