@@ -7,11 +7,16 @@ import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import get_urlconf
+from django.urls import get_urlconf, reverse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
+from flint.api.errors import type_of
+from flint.api.handbook import Handbook
+from flint.api.schema import MEANING
 from flint.api.views import ApiView
+
+PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 def document() -> dict[str, Any]:
@@ -39,12 +44,27 @@ class OpenApiDocument(ApiView):
 
     def get(self, request):
         """Get this document."""
-        response = HttpResponse(_document_json(get_urlconf() or settings.ROOT_URLCONF), content_type="application/json")
-        response.is_envelope = True
+        body = _document_json(get_urlconf() or settings.ROOT_URLCONF)
+        response = HttpResponse(body, content_type="application/json")
+        response["Cache-Control"] = "public, max-age=300"
         return response
 
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Show the API to people."""
-    return render(request, "api/docs.html", {"document": document()})
+    """Show the API to people: a page without scripts, and nothing from elsewhere."""
+    response = render(request, "api/docs.html", _page(get_urlconf() or settings.ROOT_URLCONF))
+    response["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
+@cache
+def _page(urlconf: str) -> dict[str, Any]:
+    handbook = Handbook(_document(urlconf), settings.BASE_URL)
+    return {
+        "info": handbook.document["info"],
+        "openapi_url": reverse("openapi"),
+        "chapters": handbook.chapters(),
+        "objects": handbook.objects(),
+        "errors": [{"status": status, "type": type_of(status), "meaning": MEANING[status]} for status in MEANING],
+    }

@@ -111,6 +111,11 @@ def status_of(refusal: FlintError) -> int:
     return next((STATUS[cls] for cls in type(refusal).__mro__ if cls in STATUS), 500)
 
 
+def type_of(status: int) -> str:
+    """Return the error type that the contract gives a status."""
+    return TYPE.get(status, "internal_error")
+
+
 def refusal_of(exc: Exception) -> FlintError:
     """Return what an exception means to the caller; :class:`InternalError` for what should not have happened."""
     match exc:
@@ -202,7 +207,7 @@ def body_of(refusal: FlintError, request_id: str) -> dict[str, Any]:
     if refusal.next_steps:
         remediation["next_steps"] = refusal.next_steps
     error: dict[str, Any] = {
-        "type": TYPE.get(status, "internal_error"),
+        "type": type_of(status),
         "code": refusal.code,
         "message": refusal.message,
         "error_source": error_source_of(refusal, status),

@@ -82,7 +82,7 @@ class ApiMiddleware:
     def _add_headers(request: HttpRequest, response: HttpResponse) -> None:
         response["X-Request-Id"] = request.request_id
         response["Flint-Version"] = API_VERSION
-        response["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         if key := getattr(request, "idempotency_key", None):
             response["Idempotency-Key"] = key
         if environment := getattr(request, "environment", None):

@@ -59,7 +59,7 @@ def _after(column: str, descending: bool, value: Any, row_id: str) -> Q:
 
 
 def _signer(query: ListQuery) -> signing.Signer:
-    return signing.Signer(salt=f"flint.page:{query.context['environment_id']}")
+    return signing.Signer(salt=f"flint.page:{query.environment_id}")
 
 
 def _seal(value: Any, row_id: str, query: ListQuery) -> str:

@@ -8,9 +8,10 @@ What may stand in a query string, declared like a request body: unknown paramete
         customer_id = IdField("cus", required=False, lookup="customer_id")
 """
 
+import copy
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -30,6 +31,7 @@ from flint.api.fields import (
     StrictString,
     TimestampField,
 )
+from flint.api.serializers import shared
 
 MAX_EXPAND = 10
 
@@ -107,11 +109,22 @@ class Expand(Several):
 
 
 class Query(Coded, serializers.Serializer):
-    """
-    The parameters of a read. Call :meth:`read`, then use ``values`` and ``expand``.
+    """The parameters of a read. :meth:`of` takes a request's; use ``values`` and ``expand``."""
 
-    ``context`` holds the ``environment_id`` that page tokens are bound to.
-    """
+    environment_id = ""
+
+    @classmethod
+    def of(cls, parameters: QueryDict, environment_id: str = "") -> Self:
+        """
+        Take the parameters of a request, made in an environment that its page tokens are bound to.
+
+        :raises ValidationError: as :meth:`read`.
+        """
+        # The fields are the same for every request and stay untouched; only the values are this one's.
+        query = copy.copy(shared(cls))
+        query.environment_id = environment_id
+        query.values = query.read(parameters)
+        return query
 
     def get_fields(self):
         fields = super().get_fields()
@@ -120,9 +133,9 @@ class Query(Coded, serializers.Serializer):
             field.codes = {"choice": "INVALID_QUERY_PARAMETER", **renamed}
         return fields
 
-    def read(self, parameters: QueryDict) -> "Query":
+    def read(self, parameters: QueryDict) -> dict[str, Any]:
         """
-        Take the parameters of a request.
+        Return the values of a request's parameters.
 
         :raises ValidationError: with one entry per parameter that is unknown, repeated or wrong.
         """
@@ -139,12 +152,12 @@ class Query(Coded, serializers.Serializer):
             else:
                 given[name] = values[0]
         try:
-            self.values: dict[str, Any] = self.run_validation(given)
+            values = self.run_validation(given)
         except ValidationError as error:
             raise ValidationError({**errors, **error.detail}) from None
         if errors:
             raise ValidationError(errors)
-        return self
+        return values
 
     @property
     def expand(self) -> frozenset[str]:

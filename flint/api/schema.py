@@ -329,7 +329,7 @@ class FlintSchema(AutoSchema):
         return type(serializer).__name__.removesuffix("Output")
 
     def _map_basic_serializer(self, serializer, direction):
-        from flint.api.serializers import Input, Output, Tagged
+        from flint.api.serializers import Input, Output, Patch, Tagged
 
         if isinstance(serializer, Tagged):
             return self._union(serializer)
@@ -342,6 +342,11 @@ class FlintSchema(AutoSchema):
                 del form["required"]
         if isinstance(serializer, Input):
             form["additionalProperties"] = False
+        if isinstance(serializer, Patch):
+            form["minProperties"] = 1
+        if not type(serializer).__dict__.get("__doc__"):
+            # Otherwise the description would be that of our base classes.
+            form.pop("description", None)
         return form
 
     def _union(self, serializer) -> dict[str, Any]:
@@ -372,7 +377,7 @@ class FlintSchema(AutoSchema):
         if self._is_idempotent():
             codes += ONCE
         if "{" in self.path:
-            codes.append("RESOURCE_NOT_FOUND")
+            codes += ["RESOURCE_NOT_FOUND", "ROUTE_NOT_FOUND"]
         for declared in (self.view.inputs, self.view.queries):
             if self.method in declared:
                 codes += codes_of(declared[self.method](context={}))

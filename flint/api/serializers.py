@@ -1,6 +1,7 @@
 """What requests must look like and what responses do: Input, Patch and Output."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -49,6 +50,18 @@ class Input(Coded, serializers.Serializer):
         return present[0]
 
 
+@cache
+def shared(serializer_class: type["Input | Output"], expand: frozenset[str] = frozenset()) -> Any:
+    """
+    Return one instance for all requests.
+
+    Making an instance copies all its fields, which costs more than using it; and using it changes nothing.
+    """
+    serializer = serializer_class(context={"expand": expand})
+    _ = serializer.fields  # Made here, so that the copies of a query share them.
+    return serializer
+
+
 class Patch(Input):
     """
     A sparse change: what is absent stays as it is. At least one member is to be changed.
@@ -89,7 +102,7 @@ class Tagged(Input):
         name = data[self.tag]
         if not isinstance(name, str) or name not in self.variants:
             self.refuse(self.code_for("choice"), f"This field is one of: {', '.join(self.variants)}.", self.tag)
-        variant = self.variants[name](context=self.context)
+        variant = shared(self.variants[name])
         rest = {key: value for key, value in data.items() if key != self.tag}
         return {self.tag: name, **variant.run_validation(rest)}
 

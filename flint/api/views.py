@@ -23,7 +23,7 @@ from flint.api.paging import Page
 from flint.api.queries import Query
 from flint.api.responses import Reply
 from flint.api.schema import FlintSchema
-from flint.api.serializers import Input, Output
+from flint.api.serializers import Input, Output, shared
 from flint.merchants.scopes import implied
 
 Scopes = str | tuple[str, ...] | None
@@ -116,9 +116,8 @@ class ApiView(APIView):
         return request.META.get("CONTENT_LENGTH") not in (None, "", "0")
 
     def _read_query(self, request) -> Query:
-        query_class = self.queries.get(self.verb, Query)
         actor = getattr(request, "actor", None)
-        return query_class(context={"environment_id": actor.environment_id if actor else ""}).read(request.GET)
+        return self.queries.get(self.verb, Query).of(request.GET, actor.environment_id if actor else "")
 
     def payload(self) -> Any:
         """
@@ -157,7 +156,8 @@ class ApiView(APIView):
             data = {}
         if not isinstance(data, dict):
             raise InvalidRequestBody()
-        return input_class(context=context or {}).run_validation(data)
+        serializer = input_class(context=context) if context else shared(input_class)
+        return serializer.run_validation(data)
 
     def query(self, query_class: type[Query] | None = None) -> Any:
         """Return the query string as its declared query class; ``query_class`` is for readers only."""
@@ -177,7 +177,7 @@ class ApiView(APIView):
         """Answer with a page of a list."""
         if output_class is None:
             (output_class,) = self.outputs[self.verb]
-        output = output_class(context=self._output_context())
+        output = shared(output_class, self._query.expand)
         return self._reply([output.to_representation(item) for item in page.items], None, meta, page.next_page_token)
 
     def _reply(self, data: Any, status: int | None, meta: dict[str, Any], next_page_token: str | None = None) -> Reply:
@@ -190,16 +190,12 @@ class ApiView(APIView):
         )
 
     def _shown(self, data: Any) -> Any:
-        if isinstance(data, Output):
-            return data.to_representation(data.instance)
-        if isinstance(data, BaseSerializer):
-            return data.data
         if isinstance(data, models.Model):
-            return self.outputs[self.verb](context=self._output_context()).to_representation(data)
-        return data
-
-    def _output_context(self) -> dict[str, Any]:
-        return {"expand": self._query.expand}
+            return shared(self.outputs[self.verb], self._query.expand).to_representation(data)
+        if isinstance(data, Output):
+            output = data if data.context else shared(type(data), self._query.expand)
+            return output.to_representation(data.instance)
+        return data.data if isinstance(data, BaseSerializer) else data
 
     # DRF's own doors
 

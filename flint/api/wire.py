@@ -4,7 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -108,7 +108,7 @@ def wire_money(money: Money) -> dict[str, int | str]:
     return {"amount": money.amount, "currency": money.currency}
 
 
-@cache
+@lru_cache(maxsize=4096)
 def wire_percent(ten_thousandths: int) -> orjson.Fragment:
     """Write a percentage, held in ten-thousandths of a percent, as an exact JSON number: 107500 is ``10.75``."""
     sign, (whole, rest) = "-" if ten_thousandths < 0 else "", divmod(abs(ten_thousandths), 10_000)

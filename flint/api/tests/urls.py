@@ -1,5 +1,7 @@
 """A throw-away API whose views use every convention, for the tests of the conventions."""
 
+from collections.abc import Callable
+
 from django.urls import include, path
 
 from flint import errors
@@ -152,7 +154,7 @@ class Gadgets(ApiView):
     def get(self, request):
         """Get the one gadget."""
         gadget = {"balance_money": -PRESENT, "percent": 107_500, "color": None, "owner": None}
-        return self.reply(GadgetOutput(gadget, context={"expand": self.query().expand}))
+        return self.reply(GadgetOutput(gadget))
 
     def post(self, request):
         """Create a gadget.
@@ -232,10 +234,18 @@ class ShopQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
     is_default = Flag(lookup="is_default")
 
 
+def nothing_more() -> None:
+    """What happens while a shop opens; a test puts in a wait or another request."""
+
+
+meanwhile: list[Callable[[], None]] = [nothing_more]
+
+
 def open_shop(*, name: str, actor, fail: str | None = None) -> Environment:
     """Stand in for a service."""
     merchant = Environment.objects.get(id=actor.environment_id).merchant
     shop = services.create_sandbox(merchant_id=merchant.id, name=name)
+    meanwhile[0]()
     if fail == "full":
         raise ShopFull(maximum_money=PRESENT, limit=3)
     if fail == "crash":
@@ -301,11 +311,17 @@ class Failures(ApiView):
     """Raises whatever the test puts in."""
 
     scopes = {"GET": None}
+    outputs = {"GET": Success}
     raises: Exception | None = None
 
     def get(self, request):
         """Fail."""
         raise self.raises
+
+
+def page_that_fails(request):
+    """A view of Django's own kind."""
+    raise ZeroDivisionError
 
 
 urlpatterns = [
@@ -317,5 +333,6 @@ urlpatterns = [
     path("v1/shops/<str:shop_id>", Shop.as_view()),
     path("v1/external-shops", ExternalShops.as_view()),
     path("v1/failures", Failures.as_view()),
+    path("v1/plain", page_that_fails),
     path("", include("flint.api.urls")),
 ]
