@@ -37,7 +37,7 @@ def readable(actor: Actor) -> QuerySet[Order]:
     """Return the actor's orders with customer and parts, to be read and shown; not locked, not for changing."""
     return (
         Order.objects.of(actor)
-        .select_related("customer")
+        .select_related("customer", "environment")
         .prefetch_related("line_items", "charges", "discounts", "tax_breakdowns")
         .annotate(**_annotations)
     )

@@ -1,0 +1,102 @@
+"""How customers are described and shown."""
+
+from flint.api.fields import (
+    CountryField,
+    EmailField,
+    ExternalReferenceField,
+    IdField,
+    MetadataField,
+    MetadataPatchField,
+    PhoneField,
+    StrictBoolean,
+    StrictInteger,
+    StrictString,
+    TimestampField,
+)
+from flint.api.serializers import Input, Output, Patch
+from orders.api.serializers.fields import Filled
+
+NOTE_LENGTH = 5_000
+RESERVED = {"group_id", "tax_identity", "default_invoice_payment_term_id"}
+
+
+class AddressInput(Input):
+    """A postal address."""
+
+    line1 = StrictString(max_length=255)
+    line2 = StrictString(max_length=255, min_length=0, required=False)
+    city = StrictString(max_length=100)
+    state = StrictString(max_length=100)
+    postal_code = StrictString(max_length=20)
+    country = CountryField()
+
+
+class CreateCustomerInput(Input):
+    """A new customer, known by an email address."""
+
+    reserved = RESERVED
+
+    email = EmailField(code_required="CUSTOMER_EMAIL_REQUIRED", code_null="CUSTOMER_EMAIL_REQUIRED")
+    name = StrictString(required=False)
+    phone = PhoneField(required=False)
+    billing_address = AddressInput(required=False)
+    shipping_address = AddressInput(required=False)
+    external_reference_id = ExternalReferenceField(required=False)
+    internal_note = StrictString(required=False, min_length=0, max_length=NOTE_LENGTH, code_too_long="NOTE_TOO_LONG")
+    is_verified = StrictBoolean(required=False)
+    tax_exempt = StrictBoolean(required=False)
+    metadata = MetadataField(required=False)
+
+
+class UpdateCustomerInput(Patch):
+    """A sparse change of a customer; null clears."""
+
+    reserved = RESERVED
+    guards = ("expected_version",)
+
+    name = StrictString(allow_null=True)
+    phone = PhoneField(allow_null=True)
+    billing_address = AddressInput(allow_null=True)
+    shipping_address = AddressInput(allow_null=True)
+    external_reference_id = ExternalReferenceField(allow_null=True)
+    internal_note = StrictString(allow_null=True, min_length=0, max_length=NOTE_LENGTH, code_too_long="NOTE_TOO_LONG")
+    is_verified = StrictBoolean()
+    tax_exempt = StrictBoolean()
+    metadata = MetadataPatchField()
+    expected_version = StrictInteger(minimum=1, code="INVALID_EXPECTED_VERSION")
+
+
+class AddressOutput(Output):
+    """A postal address."""
+
+    line1 = StrictString()
+    line2 = StrictString(required=False)
+    city = StrictString()
+    state = StrictString()
+    postal_code = StrictString()
+    country = StrictString()
+
+
+class CustomerSummaryOutput(Output):
+    """A customer beside something else."""
+
+    customer_id = IdField("cus", source="id")
+    email = StrictString()
+    name = Filled("name")
+    phone = Filled("phone")
+    created_at = TimestampField(required=False)
+    updated_at = TimestampField(required=False)
+
+
+class CustomerOutput(CustomerSummaryOutput):
+    """Somebody who buys from the merchant."""
+
+    merchant_id = IdField("mer", source="environment.merchant_id", required=False)
+    version = StrictInteger(minimum=1)
+    billing_address = AddressOutput(required=False)
+    shipping_address = AddressOutput(required=False)
+    external_reference_id = Filled("external_reference_id")
+    internal_note = Filled("internal_note")
+    is_verified = StrictBoolean(required=False)
+    tax_exempt = StrictBoolean(required=False)
+    metadata = MetadataField(required=False)
