@@ -8,6 +8,10 @@ from flint import health
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
-    path("v1/", include("flint.api.urls")),
     path("admin/", admin.site.urls),
+    path("sandbox/", include("payments.processors.sandbox.urls")),
+    path("", include("payments.urls")),
+    path("", include("payments.api.urls")),
+    path("", include("refunds.api.urls")),
+    path("", include("flint.api.urls")),  # Last: it answers for every address that is none.
 ]

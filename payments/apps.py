@@ -5,5 +5,6 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
-        """Tell the order what this room knows of its payment in progress."""
-        from payments import telling  # noqa: F401
+        """Say what an order shows of its payments, and what it refuses while one is in progress."""
+        from payments import selectors, telling  # noqa: F401
+        from payments.api import outputs  # noqa: F401

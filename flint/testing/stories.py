@@ -1,0 +1,140 @@
+"""Stories: an order walked through the real services, so that its ledger is true. All amounts in minor units."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.test import Client, TestCase
+from django.utils import timezone
+
+from flint import actors
+from flint.actors import Actor
+from flint.celery import collecting
+from flint.merchants.models import Environment
+from flint.money import Money
+from orders.models import Order
+from orders.services import create_order
+from payments import inbound
+from payments import services as payments
+from payments.processors.sandbox import clock, notices
+from refunds import services as refunds
+from refunds.models import Refund
+
+NOT_RUN = ("payments.processors.sandbox.tasks",)
+"""Tasks of the sandbox reach out over HTTP; tests deliver its notices themselves."""
+
+
+def actor_in(environment: Environment) -> Actor:
+    """Return somebody who acts in an environment, when it does not matter who."""
+    return actors.system(environment.id, "Story")
+
+
+def line(amount: int, *, currency: str = "EUR", quantity: int = 1, name: str = "Coffee", **more: Any) -> dict:
+    """Describe a line as a validated request does."""
+    return {"name": name, "quantity": quantity, "unit_price_money": Money(amount, currency), **more}
+
+
+def open_order(environment: Environment, *lines: dict, total: int = 10_000, currency: str = "EUR", **data) -> Order:
+    """Create an order of the given lines, or of one line worth ``total``."""
+    wanted = {"line_items": list(lines) or [line(total, currency=currency)], **data}
+    return create_order(actor=actor_in(environment), data=wanted)[0]
+
+
+def pay(order: Order, *, token: str = "pm_card_visa", **data: Any) -> payments.pay:
+    """Pay everything that is outstanding on an order."""
+    wanted = {"action": "pay", "payment_source": {"token": token}, **data}
+    return payments.pay(order_id=order.id, data=wanted, actor=actors.system(order.environment_id, "Story"))
+
+
+def paid_order(environment: Environment, *lines: dict, total: int = 10_000, currency: str = "EUR", **data) -> Order:
+    """Create an order and pay it with a card."""
+    order = open_order(environment, *lines, total=total, currency=currency, **data)
+    paid = pay(order)
+    assert paid.attempt.status == "succeeded", paid.attempt.failure_code
+    return paid.order
+
+
+def held_order(environment: Environment, *, total: int = 10_000) -> Order:
+    """Create an order whose whole amount is held on a card and not yet taken."""
+    order = open_order(environment, total=total)
+    actor = actor_in(environment)
+    leg = payments.create_leg(order_id=order.id, data={"capture_method": "manual"}, actor=actor)
+    data = {
+        "action": "confirm_payment_intents",
+        "payment_intents": [{"payment_intent_id": leg.id, "token": "pm_card_visa"}],
+    }
+    return payments.pay(order_id=order.id, data=data, actor=actor).order
+
+
+def refund(order: Order, **data: Any) -> Refund:
+    """Refund an order: all that is left, or what ``data`` of a validated request says. Runs what it sets off."""
+    actor = actors.system(order.environment_id, "Story")
+    with settled():
+        made = refunds.create_refund(data={"order_id": order.id, **data}, actor=actor)
+    made.refresh_from_db()
+    return made
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Run what the block leaves to after its commit, and what that leaves in turn, before going on."""
+    with collecting() as tasks, TestCase.captureOnCommitCallbacks(execute=True):
+        yield
+    while tasks:
+        batch, tasks = list(tasks), []
+        with collecting() as tasks, TestCase.captureOnCommitCallbacks(execute=True):
+            for task, kwargs in batch:
+                if not task.name.startswith(NOT_RUN):
+                    task.run(**kwargs)
+
+
+def deliver_notices(environment: Environment, *, at: datetime | None = None, handled: bool = True) -> int:
+    """Let the sandbox post its waiting notices to Flint, and have Flint handle them. Return how many were posted."""
+    at = at or timezone.now()
+    client = Client()
+    posted = 0
+
+    def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+        nonlocal posted
+        posted += 1
+        path = url.split("//", 1)[1].partition("/")[2]
+        return client.post(f"/{path}", body, content_type="application/json", headers=headers).status_code
+
+    with collecting():
+        notices.deliver(at, environment.id, post=post)
+    if handled:
+        with settled():
+            inbound.handle_waiting(at=at)
+    return posted
+
+
+def time_passes(environment: Environment, at: datetime) -> None:
+    """Let the card network come to a later moment, tell Flint, and let Flint sweep up."""
+    with collecting():
+        clock.advance(at, environment.id)
+    deliver_notices(environment, at=at)
+    sweep(at=at)
+
+
+def sweep(*, at: datetime) -> None:
+    """Ask about everything that is not final, as the beat does."""
+    with settled():
+        payments.sweep(at=at)
+        refunds.sweep(at=at)
+
+
+def wire(money: Money) -> dict[str, Any]:
+    """Write money as a request carries it."""
+    return {"amount": money.amount, "currency": money.currency}
+
+
+def eur(amount: int) -> Money:
+    """Minor units of euros."""
+    return Money(amount, "EUR")
+
+
+def body_of(response) -> dict:
+    """Read a response's JSON."""
+    return json.loads(response.content)

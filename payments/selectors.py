@@ -1,0 +1,97 @@
+"""Reading payments: attempts with their tries, and what an order shows of its payments."""
+
+from collections.abc import Sequence
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Prefetch, QuerySet
+
+from flint.actors import Actor
+from orders.models import Order
+from orders.selectors import attaches, shows
+from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.processors import processor_of
+
+shows(
+    payment_intent_ids=ArraySubquery(
+        PaymentIntent.objects.filter(order=OuterRef("pk")).order_by("created_at", "id").values("id")
+    )
+)
+
+
+def attempts_with_tries(rows: QuerySet[PaymentAttempt]) -> QuerySet[PaymentAttempt]:
+    """Have attempts carry their tries, each with its leg, as ``tries``: one more statement for all of them."""
+    confirms = (
+        PaymentOperation.objects.filter(kind="confirm").select_related("payment_intent").order_by("created_at", "id")
+    )
+    return rows.prefetch_related(Prefetch("operations", queryset=confirms, to_attr="tries"))
+
+
+def read_attempt(order_id: str, attempt_id: str, *, actor: Actor) -> PaymentAttempt:
+    """:raises PaymentAttemptNotFound: if the order has no such attempt, or is foreign."""
+    return attempts_with_tries(PaymentAttempt.objects.of(actor)).find(id=attempt_id, order_id=order_id)
+
+
+@attaches
+def attach_payments(orders: Sequence[Order], single: bool) -> None:
+    """
+    Set on orders their open attempt, the holds in it, and, on one read alone, how to collect what is owed.
+
+    Two statements for all orders, one more for a single one.
+    """
+    open_ids = [order.active_attempt_id for order in orders if order.active_attempt_id]
+    attempts = (
+        {attempt.id: attempt for attempt in attempts_with_tries(PaymentAttempt.objects.filter(id__in=open_ids))}
+        if open_ids
+        else {}
+    )
+    for order in orders:
+        order.active_payment_attempt = attempts.get(order.active_attempt_id)
+        order.authorization_amounts = _authorization_amounts(order)
+        order.payment_collection = _collection(order) if single else None
+
+
+def _authorization_amounts(order: Order) -> dict | None:
+    if order.active_payment_attempt is None:
+        return None
+    holds = [
+        operation.payment_intent
+        for operation in order.active_payment_attempt.tries
+        if operation.payment_intent.status == "requires_capture"
+    ]
+    if not holds:
+        return None
+    expiries = [leg.authorization_expires_at for leg in holds if leg.authorization_expires_at]
+    return {
+        "authorized_money": order.money(sum(leg.authorized_amount for leg in holds)),
+        "capturable_money": order.money(sum(leg.capturable_amount for leg in holds)),
+        "expires_at": min(expiries, default=None),
+    }
+
+
+def _collection(order: Order) -> dict | None:
+    """Return what a browser needs to collect what is owed; nothing while a payment is open or nothing is owed."""
+    if order.status != "open" or not order.outstanding_amount or order.active_attempt_id:
+        return None
+    return collection_of(order, order.outstanding_amount)
+
+
+def collection_of(order: Order, amount: int, *, return_url: str = "") -> dict | None:
+    """Return collection guidance of the contract for an amount of an order; None where nobody can collect."""
+    name = order.environment.processor
+    if not name:
+        return None
+    keys = processor_of(name).collection(environment_id=order.environment_id)
+    return {
+        "stripe": {
+            **keys,
+            "return_url": return_url or None,
+            "elements": {
+                "mode": "payment",
+                "next_step": "collect_payment_source",
+                "submit_to": "pay_order",
+                "payment_method_creation": "manual",
+                "payment_method_types": ["card", "us_bank_account"],
+                "amount_money": order.money(amount),
+            },
+        }
+    }
