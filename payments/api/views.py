@@ -1,5 +1,8 @@
 """The payment operations of an order."""
 
+from typing import Any
+
+from flint.actors import Actor
 from flint.api.idempotency import idempotent
 from flint.api.paging import paginate
 from flint.api.queries import ListQuery
@@ -60,12 +63,7 @@ class PayView(ApiView):
         payment intent carries `last_payment_error`. An attempt that is `processing` is settled later by itself.
         """
         paid = services.pay(order_id=order_id, data=self.validated(), actor=request.actor)
-        return self.reply(
-            {
-                "order": read_order(order_id, actor=request.actor),
-                "payment_attempt": selectors.read_attempt(order_id, paid.attempt.id, actor=request.actor),
-            }
-        )
+        return self.reply(PayResultOutput(_order_and_attempt(order_id, paid.attempt.id, request.actor)))
 
 
 class OrderPaymentIntentCollection(ApiView):
@@ -91,7 +89,7 @@ class OrderPaymentIntentCollection(ApiView):
         """Create a payment intent on an order."""
         leg = services.create_leg(order_id=order_id, data=self.validated(), actor=request.actor)
         collection = selectors.collection_of(leg.order, leg.amount, return_url=leg.payment_return_url)
-        return self.reply({"payment_intent": leg, "payment_collection": collection})
+        return self.reply(LegResultOutput({"payment_intent": leg, "payment_collection": collection}))
 
 
 class CaptureView(ApiView):
@@ -120,7 +118,7 @@ class CaptureView(ApiView):
         closed = services.capture(
             order_id=order_id, payment_intent_id=payment_intent_id, data=self.validated(), actor=request.actor
         )
-        return self.reply(_closed(closed, request.actor))
+        return self.reply(ClosedResultOutput(_closed(closed, request.actor)))
 
 
 class CancelIntentView(ApiView):
@@ -146,7 +144,7 @@ class CancelIntentView(ApiView):
         closed = services.cancel_leg(
             order_id=order_id, payment_intent_id=payment_intent_id, data=self.validated(), actor=request.actor
         )
-        return self.reply(_closed(closed, request.actor))
+        return self.reply(ClosedResultOutput(_closed(closed, request.actor)))
 
 
 class AttemptCollection(ApiView):
@@ -198,15 +196,17 @@ class CancelAttemptView(ApiView):
         services.cancel_attempt(
             order_id=order_id, attempt_id=attempt_id, data=self.validated(), actor=request.actor
         )
-        return self.reply(
-            {
-                "order": read_order(order_id, actor=request.actor),
-                "payment_attempt": selectors.read_attempt(order_id, attempt_id, actor=request.actor),
-            }
-        )
+        return self.reply(CanceledAttemptOutput(_order_and_attempt(order_id, attempt_id, request.actor)))
 
 
-def _closed(closed, actor) -> dict:
+def _order_and_attempt(order_id: str, attempt_id: str, actor: Actor) -> dict[str, Any]:
+    return {
+        "order": read_order(order_id, actor=actor),
+        "payment_attempt": selectors.read_attempt(order_id, attempt_id, actor=actor),
+    }
+
+
+def _closed(closed: services.Closed, actor: Actor) -> dict[str, Any]:
     attempt = closed.attempt and selectors.read_attempt(closed.order.id, closed.attempt.id, actor=actor)
     return {
         "order": read_order(closed.order.id, actor=actor),
