@@ -10,6 +10,7 @@ urlpatterns = [
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
     path("sandbox/", include("payments.processors.sandbox.urls")),
+    path("", include("orders.api.urls")),
     path("", include("payments.urls")),
     path("", include("payments.api.urls")),
     path("", include("refunds.api.urls")),

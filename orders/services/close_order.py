@@ -5,7 +5,6 @@ from django.utils import timezone
 
 from flint.actors import Actor
 from flint.errors import Conflict
-from flint.events import services as events
 from orders import collecting, ledger
 from orders.models import Order
 from orders.services import pricing

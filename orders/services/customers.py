@@ -6,8 +6,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from flint.actors import Actor
-from flint.errors import Conflict
 from flint.api.metadata import merge
+from flint.errors import Conflict
 from orders.models import Customer
 
 COLUMNS = (

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flint.actors import Actor
-from flint.errors import Conflict, InvalidInput
 from flint.api.metadata import merge
+from flint.errors import Conflict, InvalidInput
 from orders.models import LineItem, Order
 from orders.services import parts
 from orders.services.editing import Edit, editing

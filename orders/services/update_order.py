@@ -6,9 +6,9 @@ from typing import Any
 from django.db import transaction
 
 from flint.actors import Actor
+from flint.api.metadata import merge
 from flint.errors import Conflict
 from flint.events import services as events
-from flint.api.metadata import merge
 from orders.models import Customer, Order
 from orders.services import parts
 from orders.services.editing import editing, refuse_stale
@@ -20,6 +20,11 @@ PRICED = frozenset({"requested_tip", "tax"})
 class OrderCustomerNotUpdatable(Conflict):
     code = "ORDER_CUSTOMER_NOT_UPDATABLE_AFTER_PAYMENT"
     message = "The order is paid by its customer; another one cannot take it over."
+
+
+class OrderCustomerNotClearable(Conflict):
+    code = "ORDER_CUSTOMER_NOT_CLEARABLE"
+    message = "An order keeps the customer it has; name another one instead."
 
 
 class OrderTaxNotUpdatable(Conflict):
@@ -38,7 +43,8 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
 
     :raises OrderChangedRefreshRequired: if ``order_revision`` is given and stale.
     :raises OrderClosed, OrderPaymentAttemptActive: if amounts may not change now.
-    :raises CustomerNotFound, OrderCustomerNotUpdatable, OrderTaxNotUpdatable, OrderTipNotUpdatable: by field.
+    :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer.
+    :raises OrderTaxNotUpdatable, OrderTipNotUpdatable: if money has settled.
     """
     if PRICED & set(data):
         with editing(order_id, actor=actor, revision=data.get("order_revision")) as edit:
@@ -76,17 +82,21 @@ def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
     if "customer_id" in data and data["customer_id"] != order.customer_id:
         if order.has_settled:
             raise OrderCustomerNotUpdatable(param="customer_id")
+        if data["customer_id"] is None:
+            raise OrderCustomerNotClearable(param="customer_id")
         order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
 
 
 def _change_tip(edit, tip: Mapping[str, Any] | None) -> None:
-    if edit.order.settled_tip_amount or (edit.order.has_settled and not edit.order.outstanding_amount):
+    # Every payment carries its share of the tip; a tip that comes later would be carried by none.
+    if edit.order.has_settled:
         raise OrderTipNotUpdatable(param="requested_tip")
-    had = bool(edit.order.tip_id)
+    had = edit.order.tip_id
     parts.set_tip(edit.order, tip)
     if tip:
-        edit.tell("order.requested_tip_updated" if had else "order.requested_tip_added")
+        type = "order.requested_tip_updated" if had else "order.requested_tip_added"
+        edit.tell(type, order_tip_id=edit.order.tip_id)
     elif had:
-        edit.tell("order.requested_tip_removed")
+        edit.tell("order.requested_tip_removed", order_tip_id=had)
     else:
         edit.tell("order.updated", changed=["requested_tip"])

@@ -1,0 +1,338 @@
+"""The routes of orders and their customers. Each verb calls one service and answers with the order read afresh."""
+
+from flint.api.idempotency import idempotent
+from flint.api.paging import paginate
+from flint.api.views import ApiView
+from flint.events.models import Event
+from orders import selectors, services
+from orders.api.activities import OrderActivityOutput
+from orders.api.queries import ActivityQuery, CustomerQuery, OrderQuery, ReadOrderQuery
+from orders.api.serializers.customers import CreateCustomerInput, CustomerOutput, UpdateCustomerInput
+from orders.api.serializers.inputs import (
+    AddChargeInput,
+    AddLineItemsInput,
+    ApplyDiscountInput,
+    CloseOrderInput,
+    CreateOrderInput,
+    NothingInput,
+    RemoveDiscountsInput,
+    UpdateChargeInput,
+    UpdateLineItemInput,
+    UpdateOrderInput,
+)
+from orders.api.serializers.orders import OrderOutput
+from orders.models import Customer, Order
+
+EDITED = [
+    "ORDER_NOT_FOUND",
+    "ORDER_CLOSED",
+    "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+    "ORDER_TOTAL_BELOW_NET_COLLECTED",
+    "ORDER_FINANCIAL_MUTATION_NOT_ALLOWED",
+    "AMOUNT_TOO_LARGE",
+    "INVALID_TIP_AMOUNT",
+]
+TAXED = ["CURRENCY_MISMATCH", "AUTOMATIC_TAX_CONNECTION_REQUIRED"]
+PAID_LINE = [
+    "PAID_LINE_ITEM_PRICE_CHANGE_FORBIDDEN",
+    "PAID_LINE_ITEM_QUANTITY_CHANGE_FORBIDDEN",
+    "PAID_LINE_ITEM_QUANTITY_DECREASE_FORBIDDEN",
+    "PAID_LINE_ITEM_TAX_CHANGE_FORBIDDEN",
+    "PAID_LINE_ITEM_REMOVAL_FORBIDDEN",
+]
+DISCOUNTED = ["NO_DISCOUNTABLE_BALANCE", "LINE_ITEM_NOT_ON_ORDER", "CHARGE_NOT_ON_ORDER"]
+
+
+class OrderRoute(ApiView):
+    """A route under orders: read with one scope, changed with the other."""
+
+    tag = "Orders"
+    scopes = {
+        "GET": "commerce.orders.read",
+        "POST": "commerce.orders.write",
+        "PATCH": "commerce.orders.write",
+        "DELETE": "commerce.orders.write",
+    }
+
+    def reply_order(self, order_id: str):
+        """Answer with an order as it is now."""
+        return self.reply(selectors.read_order(order_id, actor=self.request.actor))
+
+
+class OrderCollection(OrderRoute):
+    inputs = {"POST": CreateOrderInput}
+    queries = {"GET": OrderQuery}
+    outputs = {"GET": [OrderOutput], "POST": OrderOutput}
+    statuses = {"POST": 201}
+    codes = {"POST": [*TAXED, *DISCOUNTED, "AMOUNT_TOO_LARGE", "INVALID_TIP_AMOUNT", "RESOURCE_NOT_FOUND"]}
+    names = {"GET": "list_orders", "POST": "create_order"}
+
+    def get(self, request):
+        """
+        List orders.
+
+        ``query`` matches an order's number, id, external reference or contact email as a whole, and parts of its
+        customer's name and email. ``min_amount`` and ``max_amount`` compare the total.
+        """
+        page = paginate(selectors.readable(request.actor), self.query(OrderQuery))
+        selectors.attach(page.items)
+        return self.reply_page(page)
+
+    @idempotent
+    def post(self, request):
+        """
+        Create an order with at least one line item.
+
+        Its currency is that of the first line; all amounts share it.
+        """
+        order, parts = services.create_order(actor=request.actor, data=self.validated(CreateOrderInput))
+        order.environment = request.environment
+        return self.reply(selectors.as_created(order, parts))
+
+
+class OrderView(OrderRoute):
+    inputs = {"PATCH": UpdateOrderInput}
+    queries = {"GET": ReadOrderQuery}
+    outputs = {"GET": OrderOutput, "PATCH": OrderOutput}
+    codes = {
+        "GET": ["ORDER_NOT_FOUND"],
+        "PATCH": [
+            *EDITED,
+            *TAXED,
+            "ORDER_CHANGED_REFRESH_REQUIRED",
+            "ORDER_CUSTOMER_NOT_CLEARABLE",
+            "ORDER_CUSTOMER_NOT_UPDATABLE_AFTER_PAYMENT",
+            "ORDER_TAX_NOT_UPDATABLE_AFTER_PAYMENT",
+        ],
+    }
+    names = {"GET": "get_order", "PATCH": "update_order"}
+
+    def get(self, request, order_id):
+        """Read an order."""
+        return self.reply_order(order_id)
+
+    @idempotent
+    def patch(self, request, order_id):
+        """
+        Change an order's notes, references, customer, tip or taxes.
+
+        What is left out stays as it is. Notes, references and metadata stay open on a closed order.
+        """
+        services.update_order(order_id=order_id, data=self.validated(UpdateOrderInput), actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class OrderClosing(OrderRoute):
+    inputs = {"POST": CloseOrderInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": ["ORDER_NOT_FOUND", "ORDER_ALREADY_CLOSED", "ORDER_PAYMENT_ATTEMPT_ACTIVE"]}
+    names = {"POST": "close_order"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """
+        Close an open order.
+
+        Pending discounts lapse and what is still owed is written off, so a closed order owes nothing.
+        """
+        reason = self.validated(CloseOrderInput).get("reason_message") or ""
+        services.close_order(order_id=order_id, reason=reason, actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class LineItemCollection(OrderRoute):
+    inputs = {"POST": AddLineItemsInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": [*EDITED, *TAXED, "TOO_MANY_LINE_ITEMS"]}
+    names = {"POST": "add_line_items"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """Add line items to an order."""
+        data = self.validated(AddLineItemsInput)
+        services.add_line_items(order_id=order_id, line_items=data["line_items"], actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class LineItemView(OrderRoute):
+    inputs = {"PATCH": UpdateLineItemInput}
+    outputs = {"PATCH": OrderOutput, "DELETE": OrderOutput}
+    codes = {
+        "PATCH": [*EDITED, *TAXED, *PAID_LINE, "ORDER_LINE_ITEM_NOT_FOUND", "ORDER_LINE_ITEM_VERSION_CONFLICT"],
+        "DELETE": [*EDITED, *PAID_LINE, "ORDER_LINE_ITEM_NOT_FOUND", "ORDER_HAS_NO_LINE_ITEMS"],
+    }
+    names = {"PATCH": "update_line_item", "DELETE": "remove_line_item"}
+
+    @idempotent
+    def patch(self, request, order_id, order_line_item_id):
+        """
+        Change a line item.
+
+        Once it is paid, only its name, description and metadata can change.
+        """
+        services.update_line_item(
+            order_id=order_id,
+            line_item_id=order_line_item_id,
+            data=self.validated(UpdateLineItemInput),
+            actor=request.actor,
+        )
+        return self.reply_order(order_id)
+
+    @idempotent
+    def delete(self, request, order_id, order_line_item_id):
+        """Remove a line item."""
+        services.remove_line_item(order_id=order_id, line_item_id=order_line_item_id, actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class ChargeCollection(OrderRoute):
+    inputs = {"POST": AddChargeInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": [*EDITED, *TAXED]}
+    names = {"POST": "add_charge"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """Add a charge to an order."""
+        data = self.validated(AddChargeInput)
+        services.add_charge(order_id=order_id, charge=data["charge"], actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class ChargeView(OrderRoute):
+    inputs = {"PATCH": UpdateChargeInput}
+    outputs = {"PATCH": OrderOutput, "DELETE": OrderOutput}
+    codes = {
+        "PATCH": [*EDITED, *TAXED, "ORDER_CHARGE_NOT_FOUND", "CALCULATION_BASIS_REQUIRED"],
+        "DELETE": [*EDITED, "ORDER_CHARGE_NOT_FOUND"],
+    }
+    names = {"PATCH": "update_charge", "DELETE": "remove_charge"}
+
+    @idempotent
+    def patch(self, request, order_id, order_charge_id):
+        """Change a charge. A value of the other kind replaces the one it has."""
+        services.update_charge(
+            order_id=order_id,
+            charge_id=order_charge_id,
+            data=self.validated(UpdateChargeInput),
+            actor=request.actor,
+        )
+        return self.reply_order(order_id)
+
+    @idempotent
+    def delete(self, request, order_id, order_charge_id):
+        """Remove a charge."""
+        services.remove_charge(order_id=order_id, charge_id=order_charge_id, actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class DiscountCollection(OrderRoute):
+    inputs = {"POST": ApplyDiscountInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": [*EDITED, *DISCOUNTED, "CURRENCY_MISMATCH"]}
+    names = {"POST": "apply_discount"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """Apply a discount to an order."""
+        data = self.validated(ApplyDiscountInput)
+        services.apply_discount(order_id=order_id, manual=data["manual"], actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class DiscountRemoval(OrderRoute):
+    inputs = {"POST": RemoveDiscountsInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": [*EDITED, "DISCOUNT_NOT_FOUND"]}
+    names = {"POST": "remove_discounts"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """Remove pending discounts from an order, all of them or none."""
+        data = self.validated(RemoveDiscountsInput)
+        services.remove_discounts(order_id=order_id, discount_ids=data["order_discount_ids"], actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class DiscountRepricing(OrderRoute):
+    inputs = {"POST": NothingInput}
+    outputs = {"POST": OrderOutput}
+    codes = {"POST": EDITED}
+    names = {"POST": "reprice_discounts"}
+
+    @idempotent
+    def post(self, request, order_id):
+        """Work pending discounts out anew."""
+        self.validated(NothingInput)
+        services.reprice_discounts(order_id=order_id, actor=request.actor)
+        return self.reply_order(order_id)
+
+
+class ActivityCollection(OrderRoute):
+    queries = {"GET": ActivityQuery}
+    outputs = {"GET": [OrderActivityOutput]}
+    codes = {"GET": ["ORDER_NOT_FOUND"]}
+    names = {"GET": "list_order_activities"}
+
+    def get(self, request, order_id):
+        """
+        List what happened to an order, newest first.
+
+        A log, not a ledger: read the balance from ``running_balance_money``, never by adding up the deltas.
+        """
+        order = Order.objects.of(request.actor).find(id=order_id)
+        return self.reply_page(paginate(Event.objects.filter(order_id=order.id), self.query(ActivityQuery)))
+
+
+class CustomerRoute(ApiView):
+    """A route under customers."""
+
+    tag = "Customers"
+    scopes = {"GET": "customers.read", "POST": "customers.write", "PATCH": "customers.write"}
+
+    def reply_customer(self, customer: Customer):
+        """Answer with a customer of the key's environment."""
+        customer.environment = self.request.environment
+        return self.reply(customer)
+
+
+class CustomerCollection(CustomerRoute):
+    inputs = {"POST": CreateCustomerInput}
+    queries = {"GET": CustomerQuery}
+    outputs = {"GET": [CustomerOutput], "POST": CustomerOutput}
+    statuses = {"POST": 201}
+    codes = {"POST": ["CUSTOMER_EMAIL_ALREADY_USED"]}
+    names = {"GET": "list_customers", "POST": "create_customer"}
+
+    def get(self, request):
+        """
+        List customers.
+
+        ``query`` matches parts of names and email addresses, and whole ids and external references.
+        """
+        rows = Customer.objects.of(request.actor).select_related("environment")
+        return self.reply_page(paginate(rows, self.query(CustomerQuery)))
+
+    @idempotent
+    def post(self, request):
+        """Create a customer."""
+        customer = services.create_customer(data=self.validated(CreateCustomerInput), actor=request.actor)
+        return self.reply_customer(customer)
+
+
+class CustomerView(CustomerRoute):
+    inputs = {"PATCH": UpdateCustomerInput}
+    outputs = {"GET": CustomerOutput, "PATCH": CustomerOutput}
+    codes = {"GET": ["RESOURCE_NOT_FOUND"], "PATCH": ["RESOURCE_NOT_FOUND", "VERSION_CONFLICT"]}
+    names = {"GET": "get_customer", "PATCH": "update_customer"}
+
+    def get(self, request, customer_id):
+        """Read a customer."""
+        return self.reply_customer(Customer.objects.of(request.actor).find(id=customer_id))
+
+    @idempotent
+    def patch(self, request, customer_id):
+        """Change a customer. What is left out stays; null clears; the email address never changes."""
+        data = self.validated(UpdateCustomerInput)
+        customer = services.update_customer(customer_id=customer_id, data=data, actor=request.actor)
+        return self.reply_customer(customer)
