@@ -37,6 +37,12 @@ def _pool(process_id: int) -> ConnectionPool:
     )
 
 
+def close() -> None:
+    """Let go of this process's connections; the next message opens new ones."""
+    _pool(os.getpid()).close()
+    _pool.cache_clear()
+
+
 def _conninfo() -> str:
     database = connections["default"].settings_dict
     options = {name: value for name, value in database["OPTIONS"].items() if isinstance(value, str | int)}

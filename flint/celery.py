@@ -21,7 +21,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flint.settings")
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 10
+SWEEPS = {
+    "payments.tasks.sweep": 10,
+    "payments.tasks.handle_waiting_notices": 10,
+    "refunds.tasks.sweep": 10,
+    "payments.processors.sandbox.tasks.advance": 5,
+    "payments.processors.sandbox.tasks.deliver_notices": 5,
+}
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
 REDELIVERY_SECONDS = 15
 SILENCE_SECONDS = 5
@@ -85,9 +91,9 @@ app.conf.update(
     # The schedule lives in memory: sweeps need no record of when they ran last.
     beat_scheduler="celery.beat:Scheduler",
     beat_max_loop_interval=5,
+    # One that no worker took in time is not worth taking any more: the next one is due.
     beat_schedule={
-        name: {"task": name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS, "ignore_result": True}}
-        for name in ("payments.tasks.sweep", "payments.tasks.handle_waiting_notices", "refunds.tasks.sweep")
+        name: {"task": name, "schedule": seconds, "options": {"expires": seconds}} for name, seconds in SWEEPS.items()
     },
 )
 app.autodiscover_tasks()

@@ -19,7 +19,7 @@ from flint.home import Home
 
 MARK = "FLINT_CREW"
 GRACE_SECONDS = 15
-LONGEST_PAUSE = 30
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30
 HEALTHY_SECONDS = 60
 
 
@@ -29,7 +29,7 @@ class Member:
     def __init__(self, name: str, command: list[str], log: Path):
         self.name, self.command, self.log = name, command, log
         self.process: subprocess.Popen | None = None
-        self.pause = 1
+        self.pause = SHORTEST_PAUSE
         self.started_at = self.due_at = 0.0
 
     def tend(self) -> None:
@@ -43,9 +43,11 @@ class Member:
             self.started_at = now
         elif self.process is not None and self.process.poll() is not None:
             self.kill()
-            self.pause = 1 if now - self.started_at > HEALTHY_SECONDS else min(self.pause * 2, LONGEST_PAUSE)
-            say(f"{self.name} ended ({describe(self.process.returncode)}), starts again in {self.pause} s: {self.log}")
+            if now - self.started_at > HEALTHY_SECONDS:
+                self.pause = SHORTEST_PAUSE
+            say(f"{self.name} ended ({describe(self.process.returncode)}), again in {self.pause:g} s; see {self.log}")
             self.process, self.due_at = None, now + self.pause
+            self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
     def ask_to_stop(self) -> None:
         """Tell the process to finish what it is doing and end."""

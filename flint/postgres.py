@@ -85,6 +85,8 @@ class Server:
         :raises PostgresError: if it does not answer in time.
         """
         self._initialise()
+        if self.process is not None and self.process.poll() is not None:
+            self.process = None  # It ended some time ago; that is not a failure of this start.
         deadline = time.monotonic() + timeout
         while not self._answers():
             if self.process is not None and self.process.poll() is not None:

@@ -105,7 +105,6 @@ class Crew:
                 self.process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(crew.GRACE_SECONDS + 15)
-        crew.clear(self.home, grace=0)
 
 
 def web(port: int) -> list[str]:

@@ -16,9 +16,6 @@ import pytest
 
 from flint.postgres import Server
 
-if importlib.util.find_spec("flint.testing.fixtures"):
-    pytest_plugins = ["flint.testing.fixtures"]
-
 DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "flint.settings",
     "FLINT_DEBUG": "1",
@@ -55,6 +52,13 @@ def pytest_load_initial_conftests(early_config):
     if not os.environ.get("DATABASE_URL"):
         clear_after_the_killed()
         early_config.pluginmanager.register(ThrowAwayServer(), "flint-throw-away-server")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    """Load the fixtures when Django is set up, so that they may import models."""
+    if importlib.util.find_spec("flint.testing.fixtures"):
+        config.pluginmanager.import_plugin("flint.testing.fixtures")
 
 
 def clear_after_the_killed() -> None:
