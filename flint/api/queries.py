@@ -34,6 +34,7 @@ from flint.api.fields import (
 from flint.api.serializers import shared
 
 MAX_EXPAND = 10
+PAGING = ("page_size", "page_token", "sort_by", "sort_direction")
 
 
 class WholeNumber(StrictInteger):
@@ -130,7 +131,7 @@ class Query(Coded, serializers.Serializer):
         fields = super().get_fields()
         for field in fields.values():
             renamed = {reason: _in_a_query(code) for reason, code in field.codes.items()}
-            field.codes = {"choice": "INVALID_QUERY_PARAMETER", **renamed}
+            field.codes = {"blank": renamed.get("type", "INVALID_QUERY_PARAMETER"), **renamed}
         return fields
 
     def read(self, parameters: QueryDict) -> dict[str, Any]:
@@ -199,7 +200,7 @@ class ListQuery(Query):
     @property
     def fingerprint(self) -> str:
         """A digest of everything that must stay the same from page to page."""
-        kept = {name: value for name, value in self.values.items() if name not in ("page_size", "page_token")}
+        kept = {name: value for name, value in self.values.items() if name not in PAGING}
         return hashlib.sha256(wire.canonical([type(self).__name__, self.sort, kept])).hexdigest()[:24]
 
     def apply(self, rows: QuerySet) -> QuerySet:
@@ -219,6 +220,8 @@ def _moment(code: str, lookup: str) -> TimestampField:
 class CreatedFilter(serializers.Serializer):
     """``created_after`` (inclusive) and ``created_before`` (exclusive)."""
 
+    refusals = ("INVALID_CREATED_RANGE",)
+
     created_after = _moment("INVALID_CREATED_AFTER", "created_at__gte")
     created_before = _moment("INVALID_CREATED_BEFORE", "created_at__lt")
 
@@ -229,6 +232,8 @@ class CreatedFilter(serializers.Serializer):
 
 class UpdatedFilter(serializers.Serializer):
     """``updated_after`` (inclusive) and ``updated_before`` (exclusive)."""
+
+    refusals = ("INVALID_UPDATED_RANGE",)
 
     updated_after = _moment("INVALID_UPDATED_AFTER", "updated_at__gte")
     updated_before = _moment("INVALID_UPDATED_BEFORE", "updated_at__lt")
@@ -241,6 +246,7 @@ class UpdatedFilter(serializers.Serializer):
 class AmountFilter(serializers.Serializer):
     """``min_amount`` and ``max_amount`` in minor units, both inclusive; the subclass gives them their lookups."""
 
+    refusals = ("INVALID_AMOUNT_RANGE",)
     amount_column = "total_amount"
 
     min_amount = WholeNumber(minimum=1, code="INVALID_MIN_AMOUNT")

@@ -36,7 +36,7 @@ ONCE = [
     "INVALID_IDEMPOTENCY_KEY",
     "CONCURRENT_MODIFICATION",
 ]
-QUERY = ["UNSUPPORTED_QUERY_PARAM", "INVALID_QUERY_PARAMETER"]
+QUERY = ["UNSUPPORTED_QUERY_PARAM", "INVALID_QUERY_PARAMETER", "INVALID_QUERY"]
 
 MEANING = {
     400: "What was sent cannot be accepted as it is.",
@@ -421,10 +421,10 @@ def codes_of(part: Any) -> set[str]:
         }
     if isinstance(part, fields.ListOf):
         codes |= codes_of(part.child)
+    for cls in type(part).__mro__:
+        codes.update(cls.__dict__.get("refusals", ()))
     if isinstance(part, serializers.Input) and part.reserved:
         codes.add("RESERVED_FIELD_NOT_YET_SUPPORTED")
-    if isinstance(part, serializers.Patch):
-        codes.add("NO_FIELDS_TO_UPDATE")
     if isinstance(part, serializers.Tagged):
         for variant in part.variants.values():
             codes |= codes_of(variant(context={}))

@@ -18,12 +18,14 @@ class Input(Coded, serializers.Serializer):
 
     ``reserved`` names members of the contract that this installation cannot serve yet.
     ``body_optional`` lets a request leave the whole body out, as if it were ``{}``.
+    ``refusals`` names the codes that ``validate`` refuses with, for the API document.
     """
 
     codes = {"type": "INVALID_REQUEST"}
     default_error_messages = {"type": "This field is an object."}
     reserved: frozenset[str] | set[str] | dict[str, str] = frozenset()
     body_optional = False
+    refusals: tuple[str, ...] = ()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
@@ -70,6 +72,7 @@ class Patch(Input):
     """
 
     guards: tuple[str, ...] = ()
+    refusals = ("NO_FIELDS_TO_UPDATE",)
 
     def get_fields(self):
         fields = super().get_fields()
