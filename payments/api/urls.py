@@ -13,6 +13,6 @@ urlpatterns = [
     path(f"{_intent}/<str:payment_intent_id>/capture", views.CaptureView.as_view()),
     path(f"{_intent}/<str:payment_intent_id>/cancel", views.CancelIntentView.as_view()),
     path(_attempts, views.AttemptCollection.as_view()),
-    path(f"{_attempts}/<str:attempt_id>", views.AttemptView.as_view()),
-    path(f"{_attempts}/<str:attempt_id>/cancel", views.CancelAttemptView.as_view()),
+    path(f"{_attempts}/<str:order_payment_attempt_id>", views.AttemptView.as_view()),
+    path(f"{_attempts}/<str:order_payment_attempt_id>/cancel", views.CancelAttemptView.as_view()),
 ]

@@ -169,9 +169,9 @@ class AttemptView(ApiView):
     names = {"GET": "get_order_payment_attempt"}
     codes = {"GET": ["ORDER_NOT_FOUND"]}
 
-    def get(self, request, order_id: str, attempt_id: str):
+    def get(self, request, order_id: str, order_payment_attempt_id: str):
         """Get a payment attempt."""
-        return self.reply(selectors.read_attempt(order_id, attempt_id, actor=request.actor))
+        return self.reply(selectors.read_attempt(order_id, order_payment_attempt_id, actor=request.actor))
 
 
 class CancelAttemptView(ApiView):
@@ -191,11 +191,10 @@ class CancelAttemptView(ApiView):
     }
 
     @idempotent(external=True)
-    def post(self, request, order_id: str, attempt_id: str):
+    def post(self, request, order_id: str, order_payment_attempt_id: str):
         """Cancel an open payment attempt, its holds and its waiting payment intents."""
-        services.cancel_attempt(
-            order_id=order_id, attempt_id=attempt_id, data=self.validated(), actor=request.actor
-        )
+        attempt_id = order_payment_attempt_id
+        services.cancel_attempt(order_id=order_id, attempt_id=attempt_id, data=self.validated(), actor=request.actor)
         return self.reply(CanceledAttemptOutput(_order_and_attempt(order_id, attempt_id, request.actor)))
 
 

@@ -1,0 +1,139 @@
+"""A key sees its own environment only: whatever of somebody else's it names, it is told that there is no such thing."""
+
+import pytest
+from django.db import connection
+
+from flint.api.documents import document
+from flint.testing import stories
+from flint.testing.stories import eur, line, settled, wire
+from orders import services
+from orders.models import Order
+
+LINE = {"name": "Tea", "unit_price_money": wire(eur(100))}
+CHARGE = {"name": "Gift wrap", "type": "other", "amount_money": wire(eur(100))}
+
+BODIES = {
+    ("patch", "/v1/customers/{customer_id}"): {"name": "Somebody"},
+    ("patch", "/v1/orders/{order_id}"): {"buyer_note": "Hello"},
+    ("post", "/v1/orders/{order_id}/close"): {},
+    ("post", "/v1/orders/{order_id}/line-items"): {"line_items": [LINE]},
+    ("patch", "/v1/orders/{order_id}/line-items/{order_line_item_id}"): {"name": "Tea"},
+    ("post", "/v1/orders/{order_id}/charges"): {"charge": CHARGE},
+    ("patch", "/v1/orders/{order_id}/charges/{order_charge_id}"): {"name": "Bow"},
+    ("post", "/v1/orders/{order_id}/discounts"): {"manual": {"name": "Gift", "amount_money": wire(eur(10))}},
+    ("post", "/v1/orders/{order_id}/discounts/remove"): {"order_discount_ids": ["odi_01J00000000000000000000000"]},
+    ("post", "/v1/orders/{order_id}/pay"): {"action": "pay", "payment_source": {"token": "pm_card_visa"}},
+    ("post", "/v1/orders/{order_id}/payment-intents"): {},
+    ("post", "/v1/orders/{order_id}/payment-intents/{payment_intent_id}/capture"): {},
+    ("post", "/v1/orders/{order_id}/payment-intents/{payment_intent_id}/cancel"): {},
+    ("post", "/v1/orders/{order_id}/payment-attempts/{order_payment_attempt_id}/cancel"): {},
+}
+"""What each verb must be sent to get as far as looking for what it names."""
+
+
+@pytest.fixture
+def theirs(environment) -> dict[str, str]:
+    """An order with one of everything, and the ids of it all."""
+    actor = stories.actor_in(environment)
+    customer = services.create_customer(data={"email": "buyer@example.com"}, actor=actor)
+    order = stories.open_order(environment, line(1_000), line(2_000), customer_id=customer.id)
+    order = services.add_charge(
+        order_id=order.id, charge={"name": "Post", "type": "shipping_fee", "amount_money": eur(500)}, actor=actor
+    )
+    paid = stories.pay(order)
+    refund = stories.refund(order, amount_money=eur(100))
+    return {
+        "customer_id": customer.id,
+        "order_id": order.id,
+        "order_line_item_id": order.line_items.order_by("position").first().id,
+        "order_charge_id": order.charges.get().id,
+        "payment_intent_id": order.payment_intents.get().id,
+        "order_payment_attempt_id": paid.attempt.id,
+        "refund_id": refund.id,
+    }
+
+
+def fill(template: str, ids: dict[str, str]) -> str:
+    """Put ids into a path; a parameter that nobody thought of fails the test."""
+    return template.format(**ids)
+
+
+def operations() -> list[tuple[str, str]]:
+    """Every operation of the served document that names something in its path."""
+    return [
+        (method, template)
+        for template, methods in document()["paths"].items()
+        for method in methods
+        if "{" in template and method in ("get", "post", "patch", "delete")
+    ]
+
+
+def snapshot() -> dict[str, list]:
+    """Return every row of every table that a merchant's business lives in."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in sorted(connection.introspection.table_names(cursor)):
+            if table.startswith(("orders_", "payments_", "refunds_", "events_", "sandbox_")):
+                cursor.execute(f'SELECT * FROM "{table}" ORDER BY 1')
+                found[table] = cursor.fetchall()
+    return found
+
+
+def test_nothing_of_another_merchant_can_be_reached(theirs, other_api):
+    before = snapshot()
+    refused = []
+    for method, template in operations():
+        body = BODIES.get((method, template)) if method in ("post", "patch") else None
+        response = other_api.call(method.upper(), fill(template, theirs), body=body)
+        refused.append((method, template, response.status_code))
+    assert [found for found in refused if found[2] != 404] == []
+    assert len(refused) >= 18
+    assert snapshot() == before
+
+
+def test_the_owner_reaches_all_of_it(theirs, api):
+    """The same requests with the right key find what they name: the walk above is refused for whose it is alone."""
+    found = []
+    for method, template in operations():
+        if method == "delete":
+            continue
+        response = api.call(method.upper(), fill(template, theirs), body=BODIES.get((method, template)))
+        found.append((method, template, response.status_code))
+    missing = [entry for entry in found if entry[2] == 404 and "discounts/remove" not in entry[1]]
+    assert missing == []
+
+
+def test_a_body_cannot_name_somebody_elses_rows(theirs, other_api, api):
+    before = snapshot()
+    for body in (
+        {"order_id": theirs["order_id"]},
+        {"payment_intent_id": theirs["payment_intent_id"]},
+        {"order_id": theirs["order_id"], "payment_intent_id": theirs["payment_intent_id"]},
+    ):
+        assert other_api.post("/v1/refunds", body).status_code == 404
+    answer = other_api.post("/v1/orders", {"line_items": [LINE], "customer_id": theirs["customer_id"]})
+    assert answer.status_code == 404
+    assert snapshot() == before
+
+
+def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
+    for path in ("/v1/orders", "/v1/refunds", "/v1/customers"):
+        assert other_api.get(path).data == []
+    for query in ({"customer_id": theirs["customer_id"]}, {"query": theirs["order_id"]}):
+        assert other_api.get("/v1/orders", query).data == []
+    assert other_api.get("/v1/refunds", {"order_id": theirs["order_id"]}).data == []
+
+
+def test_a_leg_of_another_order_of_the_same_merchant_is_not_found(environment, api):
+    first, second = stories.held_order(environment), stories.held_order(environment)
+    leg = second.payment_intents.get()
+    for verb in ("capture", "cancel"):
+        response = api.post(
+            f"/v1/orders/{first.id}/payment-intents/{leg.id}/{verb}",
+            {"order_payment_attempt_id": first.active_attempt_id},
+        )
+        assert response.code == "PAYMENT_INTENT_NOT_FOUND"
+    with settled():
+        response = api.post("/v1/refunds", {"order_id": first.id, "payment_intent_id": leg.id})
+    assert response.code == "PAYMENT_INTENT_NOT_FOUND"
+    assert Order.objects.get(id=second.id).active_attempt_id
