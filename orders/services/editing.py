@@ -111,8 +111,7 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None) -> Iter
     with transaction.atomic():
         order = Order.objects.of(actor).lock(id=order_id)
         refuse_stale(order, revision)
-        if order.status != "open":
-            raise OrderClosed(current_status=order.status)
+        refuse_closed(order)
         collecting.refuse_while_collecting(order)
         edit = Edit(order, pricing.load(order), actor)
         yield edit
@@ -122,6 +121,12 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None) -> Iter
 class OrderChangedRefreshRequired(Conflict):
     code = "ORDER_CHANGED_REFRESH_REQUIRED"
     message = "The order has changed since you read it. Read it again and decide anew."
+
+
+def refuse_closed(order: Order) -> None:
+    """:raises OrderClosed: if a locked order is no longer open."""
+    if order.status != "open":
+        raise OrderClosed(current_status=order.status)
 
 
 def refuse_stale(order: Order, revision: int | None) -> None:

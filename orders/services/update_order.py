@@ -9,9 +9,10 @@ from flint.actors import Actor
 from flint.api.metadata import merge
 from flint.errors import Conflict
 from flint.events import services as events
+from orders import collecting
 from orders.models import Customer, Order
 from orders.services import parts
-from orders.services.editing import editing, refuse_stale
+from orders.services.editing import editing, refuse_closed, refuse_stale
 
 WORDS = ("buyer_note", "internal_note", "external_reference_id")
 PRICED = frozenset({"requested_tip", "tax"})
@@ -39,10 +40,10 @@ class OrderTipNotUpdatable(Conflict):
 
 def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Order:
     """
-    Change what ``data`` names and nothing else. Words and references stay open on a closed order, amounts do not.
+    Change what ``data`` names and nothing else. Words and references stay open on a closed order, the rest does not.
 
     :raises OrderChangedRefreshRequired: if ``order_revision`` is given and stale.
-    :raises OrderClosed, OrderPaymentAttemptActive: if amounts may not change now.
+    :raises OrderClosed, OrderPaymentAttemptActive: if amounts and customer may not change now.
     :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer.
     :raises OrderTaxNotUpdatable, OrderTipNotUpdatable: if money has settled.
     """
@@ -80,10 +81,13 @@ def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
     if "metadata" in data:
         order.metadata = merge(order.metadata, data["metadata"])
     if "customer_id" in data and data["customer_id"] != order.customer_id:
-        if order.has_settled:
-            raise OrderCustomerNotUpdatable(param="customer_id")
         if data["customer_id"] is None:
             raise OrderCustomerNotClearable(param="customer_id")
+        if order.has_settled:
+            raise OrderCustomerNotUpdatable(param="customer_id")
+        # Whose order it is decides whose saved payment methods may pay it.
+        refuse_closed(order)
+        collecting.refuse_while_collecting(order)
         order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
 
 

@@ -1,4 +1,4 @@
-"""What requests may say about an order and its parts, with the codes of the contract; rules about state are not here."""
+"""What requests may say about an order and its parts, with the codes of the contract. Rules on state are elsewhere."""
 
 from collections.abc import Mapping
 from typing import Any
