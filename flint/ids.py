@@ -1,4 +1,4 @@
-"""Public ids: a prefix, an underscore and a ULID. Time-ordered, unguessable, the same in the database and on the wire."""
+"""Public ids: a prefix, an underscore and a ULID. Time-ordered, unguessable, one form in database and wire."""
 
 import re
 import secrets

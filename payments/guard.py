@@ -1,4 +1,4 @@
-"""The guard's part for payments: what an order counts as paid is what its legs captured, to the minor unit, at commit."""
+"""The guard's part for payments: what an order counts as paid is what its legs captured, to the minor unit."""
 
 from django.db.migrations import RunSQL
 

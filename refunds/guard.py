@@ -1,4 +1,4 @@
-"""The guard's part for refunds: what an order counts as given back or promised is what its refund legs say, at commit."""
+"""The guard's part for refunds: what an order counts as given back or promised is what its refund legs say."""
 
 from django.db.migrations import RunSQL
 

@@ -1,8 +1,9 @@
 """
 What Flint asks of a processor, and the only words it hears back. An adapter translates; it decides nothing.
 
-Every call that moves money carries ``operation_id``: the id of our own committed row, used as the processor's idempotency
-key and written into its metadata. So a repeated call has one effect, and an answer that was lost can be asked for.
+Every call that moves money carries ``operation_id``: the id of our own committed row, used as the processor's
+idempotency key and written into its metadata. So a repeated call has one effect, and an answer that was lost can be
+asked for.
 Calls are made outside any transaction. Three things can go wrong, and they are not the same: the processor said no
 (:class:`Refused`, nothing was done), we never reached it (:class:`Unreachable`, nothing was done, try again), and we do
 not know (:class:`NoAnswer`, ask later, never repeat blindly).
@@ -199,7 +200,7 @@ class Processor(ABC):
 
     @abstractmethod
     def collection(self, *, environment_id: str) -> dict[str, Any]:
-        """Return what a browser needs to collect a source: ``publishable_key`` and, if any, ``account_id``. No secret."""
+        """Return what a browser needs to collect a source: ``publishable_key``, ``account_id`` if any. No secret."""
 
 
 def refuse_inside_transaction() -> None:
