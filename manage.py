@@ -12,4 +12,8 @@ if __name__ == "__main__":
         from flint.running import prepare_environment
 
         prepare_environment(sys.argv[2:])
+    elif sys.argv[1:2] == ["demo"]:
+        from flint.demo import prepare_environment
+
+        prepare_environment()
     execute_from_command_line(sys.argv)
