@@ -48,12 +48,25 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION flint_check_payments_of_operation() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM flint_check_payments(order_id) FROM payments_paymentintent WHERE id = NEW.payment_intent_id;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER operation_is_checked_with_its_order
+    AFTER INSERT OR UPDATE OF captured_amount, payment_intent_id ON payments_paymentoperation
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_payments_of_operation();
+
 CREATE CONSTRAINT TRIGGER order_is_checked_with_its_payments
     AFTER INSERT OR UPDATE OF paid_amount, settled_tip_amount, charged_back_amount, active_attempt_id ON orders_order
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_payments_of_order();
 """,
     reverse_sql="""
 DROP TRIGGER order_is_checked_with_its_payments ON orders_order;
+DROP TRIGGER operation_is_checked_with_its_order ON payments_paymentoperation;
+DROP FUNCTION flint_check_payments_of_operation;
 DROP FUNCTION flint_check_payments_of_order;
 DROP FUNCTION flint_check_payments;
 """,

@@ -66,6 +66,12 @@ def refund_status_of(order: "Order", *args, **kwargs) -> str:
     return RefundStatus.REFUNDED if order.refunded_amount >= order.paid_amount else RefundStatus.PARTIALLY_REFUNDED
 
 
+# The same conditions in the database's words, for the constraints below.
+SOMETHING_KEPT = Q(paid_amount__gt=F("refunded_amount") + F("charged_back_amount"))
+NOTHING_OWED = Q(
+    total_amount__lte=F("credit_amount") + F("paid_amount") - F("refunded_amount") - F("charged_back_amount")
+)
+
 _reassess_payment = fsm.GET_STATE(payment_status_of, states=PaymentStatus.values)
 _reassess_refund = fsm.GET_STATE(refund_status_of, states=RefundStatus.values)
 
@@ -169,6 +175,19 @@ class Order(StatefulRecord):
                 condition=Q(
                     paid_amount__gte=F("refunded_amount") + F("refund_pending_amount") + F("charged_back_amount")
                 ),
+            ),
+            models.CheckConstraint(
+                name="order_payment_status_follows_amounts",
+                condition=Q(has_settled=False, payment_status="unpaid")
+                | Q(NOTHING_OWED, has_settled=True, payment_status="paid")
+                | Q(~NOTHING_OWED, SOMETHING_KEPT, has_settled=True, payment_status="partially_paid")
+                | Q(~NOTHING_OWED, ~SOMETHING_KEPT, has_settled=True, payment_status="unpaid"),
+            ),
+            models.CheckConstraint(
+                name="order_refund_status_follows_amounts",
+                condition=Q(refunded_amount=0, refund_status="none")
+                | Q(refunded_amount__gt=0, refunded_amount__gte=F("paid_amount"), refund_status="refunded")
+                | Q(refunded_amount__gt=0, refunded_amount__lt=F("paid_amount"), refund_status="partially_refunded"),
             ),
             models.CheckConstraint(
                 name="order_tip_settled_within_tip",

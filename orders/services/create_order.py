@@ -24,7 +24,8 @@ def create_order(*, actor: Actor, data: Mapping[str, Any], origin: str = "api") 
     :raises NoDiscountableBalance: if a discount finds nothing to lower.
     """
     first: Money = data["line_items"][0]["unit_price_money"]
-    with transaction.atomic():
+    # A request's own transaction is the only one needed: a refusal undoes the whole of it.
+    with transaction.atomic(savepoint=False):
         customer = Customer.objects.of(actor).find(id=data["customer_id"]) if "customer_id" in data else None
         order = Order(
             environment_id=actor.environment_id,

@@ -10,6 +10,7 @@ from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import StatefulRecord
+from orders.guard import checks_its_order
 
 
 class PaymentAttemptNotFound(NotFound):
@@ -77,6 +78,7 @@ class PaymentAttempt(StatefulRecord):
                 name="attempt_once_per_command", fields=["order", "command_key"], condition=~Q(command_key="")
             ),
         ]
+        triggers = [checks_its_order("attempt_is_checked_with_its_order", function="flint_check_payments")]
         indexes = [
             models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="attempt_to_check")
         ]

@@ -11,6 +11,11 @@ def account_of(environment_id: str) -> SandboxAccount:
     return account
 
 
+def publishable_key_of(environment_id: str) -> str:
+    """Return the key that browsers show. It names the environment and opens nothing."""
+    return f"pk_sandbox_{environment_id.removeprefix('env_')}"
+
+
 def rotate_secret(environment_id: str) -> SandboxAccount:
     """Sign with a new secret from now on, and keep believing the old one until :func:`retire_previous_secret`."""
     with transaction.atomic():

@@ -11,7 +11,7 @@ from flint.money import Money
 from payments.processors import base
 from payments.processors.base import Notice, PaymentRequest, PaymentState, RefundRequest, RefundState
 from payments.processors.sandbox import faults, network, notices, operations
-from payments.processors.sandbox.accounts import account_of
+from payments.processors.sandbox.accounts import publishable_key_of
 from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
 from payments.processors.sandbox.states import payment_state, refund_state
 
@@ -105,7 +105,7 @@ class SandboxProcessor(base.Processor):
         return notices.read(environment_id=environment_id, headers=headers, body=body, at=at)
 
     def collection(self, *, environment_id: str) -> dict[str, Any]:
-        return {"publishable_key": account_of(environment_id).publishable_key}
+        return {"publishable_key": publishable_key_of(environment_id)}
 
     def _on_payment(
         self,

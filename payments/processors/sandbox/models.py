@@ -18,11 +18,6 @@ from django.utils import timezone
 from flint.ids import PublicIdField
 
 
-def new_publishable_key() -> str:
-    """Make the key that a browser may see."""
-    return f"pk_sandbox_{secrets.token_hex(16)}"
-
-
 def new_webhook_secret() -> str:
     """Make a secret to sign notices with: 32 random bytes, written as text."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
@@ -34,10 +29,9 @@ def new_client_secret() -> str:
 
 
 class SandboxAccount(models.Model):
-    """What the network knows of one environment: its keys, and whether it checks refunds against captures."""
+    """What the network knows of one environment: its secrets, and whether it checks refunds against captures."""
 
     environment_id = models.CharField(max_length=40, primary_key=True)
-    publishable_key = models.CharField(max_length=64, unique=True, default=new_publishable_key)
     webhook_secret = models.CharField(max_length=64, default=new_webhook_secret)
     previous_secret = models.CharField(max_length=64, blank=True, default="")
     allow_over_refund = models.BooleanField(default=False)

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from flint.money import Money
 from payments.processors.base import BuyerAction, PaymentState, RefundState, SourceSummary
-from payments.processors.sandbox.accounts import account_of
+from payments.processors.sandbox.accounts import publishable_key_of
 from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
 
 
@@ -43,7 +43,7 @@ def buyer_action(payment: SandboxPayment) -> BuyerAction:
     return BuyerAction(
         id=payment.reference.replace("sbp_", "sba_", 1),
         client_secret=payment.client_secret,
-        publishable_key=account_of(payment.environment_id).publishable_key,
+        publishable_key=publishable_key_of(payment.environment_id),
         redirect_url=f"{settings.BASE_URL}{path}",
     )
 

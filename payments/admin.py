@@ -1,0 +1,239 @@
+"""Payments in the admin: their part of the order page, a page each, and what processors told us."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, moment, words
+from flint.events.models import Event
+from flint.money import Money
+from orders.admin.registry import Figure, Section, SectionContent, event_words, order_searches, order_sections
+from orders.admin.words import money_of
+from orders.models import Order
+from payments.models import PaymentIntent, PaymentOperation, ProcessorNotice
+
+BRANDS = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay", "diners": "Diners Club"}
+DOTS = "••••"
+# What `PaymentOperation.action` holds belongs to the buyer alone: it is never even read for the admin.
+SECRET = ("action", "command_key", "command_digest")
+
+
+def source_text(leg: PaymentIntent) -> str:
+    """Say what somebody paid with, as a receipt would."""
+    name = leg.source_bank_name or BRANDS.get(leg.source_brand, leg.source_brand.capitalize())
+    if leg.source_last4:
+        return f"{name or words(leg.source_type)} {DOTS} {leg.source_last4}"
+    return name or "Not paid with anything yet"
+
+
+def error_text(code: str, message: str) -> str:
+    """Say what went wrong, in a sentence."""
+    return message or (f"{words(code)}." if code else "")
+
+
+def _operations() -> QuerySet[PaymentOperation]:
+    return PaymentOperation.objects.defer(*SECRET).order_by("created_at", "id")
+
+
+def _load(order: Order) -> SectionContent:
+    legs = PaymentIntent.objects.filter(order_id=order.id).order_by("created_at", "id")
+    legs = list(legs.prefetch_related(Prefetch("operations", queryset=_operations(), to_attr="calls")))
+    held = sum(leg.capturable_amount for leg in legs)
+    expiries = [leg.authorization_expires_at for leg in legs if leg.capturable_amount and leg.authorization_expires_at]
+    until = f"until {min(expiries):%d %b}" if expiries else "not taken yet"
+    figures = [Figure("Held", order.money(held), tone="warn", hint=until)] if held else []
+    return SectionContent(context={"legs": [_leg(leg) for leg in legs]}, figures=figures)
+
+
+def _leg(leg: PaymentIntent) -> dict[str, Any]:
+    amounts = [
+        ("Captured", leg.captured_amount),
+        ("Held", leg.capturable_amount),
+        ("Released", leg.released_amount),
+        ("Refunded", leg.refunded_amount),
+        ("Refund on its way", leg.refund_pending_amount),
+        ("Charged back", leg.charged_back_amount),
+    ]
+    return {
+        "id": leg.id,
+        "money": leg.money,
+        "source": source_text(leg),
+        "badge": badge(leg.status),
+        "when": leg.created_at,
+        "amounts": [(name, Money(amount, leg.currency)) for name, amount in amounts if amount],
+        "hold_until": leg.authorization_expires_at if leg.capturable_amount else None,
+        "error": error_text(leg.error_code, leg.error_message),
+        "tries": [_try(call) for call in leg.calls],
+    }
+
+
+KINDS = {"confirm": "Payment", "capture": "Capture", "cancel": "Cancellation"}
+
+
+def _try(call: PaymentOperation) -> dict[str, str]:
+    if call.is_unanswered:
+        result = "no answer from the processor yet"
+    elif call.error_code and not call.captured_amount:
+        result = error_text(call.error_code, call.error_message).rstrip(".")
+        result = result[:1].lower() + result[1:]
+    else:
+        result = words(call.result).lower() or "done"
+    amount = f" of {call.money}" if call.kind != "cancel" else ""
+    return {"text": f"{KINDS[call.kind]}{amount}: {result}", "reference": call.reference}
+
+
+order_sections.append(Section(template="admin/payments/section.html", load=_load))
+
+
+def by_payment(term: str, environment_ids: list[str]) -> QuerySet | None:
+    """Match the order of a payment by the payment's id, or by the last four digits of what it was paid with."""
+    legs = PaymentIntent.objects.filter(environment_id__in=environment_ids).order_by()
+    if term.lower().startswith("pi_"):
+        return legs.filter(id=f"pi_{term[3:].upper()}").values("order_id")
+    if len(term) == 4 and term.isascii() and term.isdigit():
+        return legs.filter(source_last4=term).values("order_id")
+    return None
+
+
+order_searches.append(by_payment)
+
+
+def _settled(event: Event) -> str:
+    if not event.data.get("amount"):
+        return "Settled: nothing was owed"
+    text = "Payment received"
+    if surplus := money_of(event, "surplus_amount"):
+        text += f", {surplus} more than was owed"
+    if released := money_of(event, "released_amount"):
+        text += f", {released} of the hold let go"
+    return text
+
+
+def _canceled(what: str):
+    def write(event: Event) -> str:
+        reason = event.data.get("reason", "")
+        return f"{what}: {words(reason).lower()}" if reason and not reason.endswith("canceled") else what
+
+    return write
+
+
+event_words.update(
+    {
+        "payment_intent.created": lambda event: "Payment prepared",
+        "payment.started": lambda event: "Payment started",
+        "payment.requires_action": lambda event: "The buyer is asked to confirm the payment (3-D Secure)",
+        "payment.authorized": lambda event: "Money held, not taken yet",
+        "payment.settled": _settled,
+        "payment.failed": lambda event: f"Payment declined: {words(event.data.get('code', '')).lower()}",
+        "payment.canceled": _canceled("Payment canceled"),
+        "payment.authorization_canceled": _canceled("Hold let go"),
+        "payment.authorization_expired": lambda event: "Hold expired before it was taken",
+    }
+)
+
+
+def order_link(order: Order) -> str:
+    """Link to the page of an order."""
+    url = reverse("admin:orders_order_change", args=[order.pk])
+    return format_html('<a class="fl-link" href="{}">{}</a>', url, order)
+
+
+@admin.register(PaymentIntent)
+class PaymentIntentAdmin(ReadOnlyAdmin):
+    """One payment. Secrets of the buyer and raw answers of the processor are not among what it shows."""
+
+    icon = "credit_card"
+    list_display = ("source", "status_badge", "order_column", "amount_column", "captured", "refunded", "created")
+    list_display += ("environment_column",)
+    list_filter = ("status", "created_at", EnvironmentFilter)
+    list_select_related = ("order", "environment__merchant")
+    search_fields = ("id",)
+    search_help_text = "Payment id or last four digits"
+    fields = ("id", "order_column", "status_badge", "source", "amount_column", "held", "captured", "released")
+    fields += ("refunded", "error", "processor", "capture_method", "tries", "created")
+    readonly_fields = fields
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.filter(source_last4=term) if len(term) == 4 else queryset.filter(id=term), False
+
+    @admin.display(description="Paid with")
+    def source(self, leg: PaymentIntent) -> str:
+        return source_text(leg)
+
+    @admin.display(description="Status")
+    def status_badge(self, leg: PaymentIntent) -> str:
+        return badge(leg.status)
+
+    @admin.display(description="Order")
+    def order_column(self, leg: PaymentIntent) -> str:
+        return order_link(leg.order)
+
+    @admin.display(description="Amount")
+    def amount_column(self, leg: PaymentIntent) -> str:
+        return leg.money.text()
+
+    @admin.display(description="Held")
+    def held(self, leg: PaymentIntent) -> str:
+        return Money(leg.capturable_amount, leg.currency).text()
+
+    @admin.display(description="Captured")
+    def captured(self, leg: PaymentIntent) -> str:
+        return Money(leg.captured_amount, leg.currency).text()
+
+    @admin.display(description="Released")
+    def released(self, leg: PaymentIntent) -> str:
+        return Money(leg.released_amount, leg.currency).text()
+
+    @admin.display(description="Refunded")
+    def refunded(self, leg: PaymentIntent) -> str:
+        return Money(leg.refunded_amount, leg.currency).text()
+
+    @admin.display(description="Error")
+    def error(self, leg: PaymentIntent) -> str:
+        return error_text(leg.error_code, leg.error_message) or "–"
+
+    @admin.display(description="Calls to the processor")
+    def tries(self, leg: PaymentIntent) -> str:
+        shown = [_try(call) for call in _operations().filter(payment_intent_id=leg.id)]
+        return "\n".join(" · ".join(filter(None, (each["text"], each["reference"]))) for each in shown) or "–"
+
+
+@admin.register(ProcessorNotice)
+class ProcessorNoticeAdmin(ReadOnlyAdmin):
+    """What processors told us, and whether it had its effect."""
+
+    group = "Setup"
+    icon = "notifications"
+    list_display = ("type", "status_badge", "reference", "attempts", "told", "handled", "environment_column")
+    list_filter = ("status", "created_at", EnvironmentFilter)
+    list_select_related = ("environment__merchant",)
+    fields = ("id", "processor", "notice_id", "type", "reference", "status", "attempts", "last_error", "told")
+    fields += ("handled", "next_try")
+    readonly_fields = fields
+
+    def _moment(self, notice: ProcessorNotice, at: datetime | None) -> str:
+        return moment(at, notice.environment.merchant.reporting_timezone)
+
+    @admin.display(description="Status")
+    def status_badge(self, notice: ProcessorNotice) -> str:
+        return badge(notice.status)
+
+    @admin.display(description="Told")
+    def told(self, notice: ProcessorNotice) -> str:
+        return self._moment(notice, notice.told_at)
+
+    @admin.display(description="Handled")
+    def handled(self, notice: ProcessorNotice) -> str:
+        return self._moment(notice, notice.handled_at)
+
+    @admin.display(description="Next try")
+    def next_try(self, notice: ProcessorNotice) -> str:
+        return self._moment(notice, notice.next_at)
