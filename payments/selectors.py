@@ -78,7 +78,7 @@ def _collection(order: Order) -> dict | None:
 def collection_of(order: Order, amount: int, *, return_url: str = "") -> dict | None:
     """Return collection guidance of the contract for an amount of an order; None where nobody can collect."""
     name = order.environment.processor
-    if not name:
+    if not name or not processor_of(name).is_configured(environment_id=order.environment_id):
         return None
     keys = processor_of(name).collection(environment_id=order.environment_id)
     return {

@@ -6,7 +6,7 @@ idempotency key and written into its metadata. So a repeated call has one effect
 asked for.
 Calls are made outside any transaction. Three things can go wrong, and they are not the same: the processor said no
 (:class:`Refused`, nothing was done), we never reached it (:class:`Unreachable`, nothing was done, try again), and we do
-not know (:class:`NoAnswer`, ask later, never repeat blindly).
+not know (:class:`NoAnswer`, ask later, never repeat blindly). What it shows may also not be ours (:class:`DoesNotFit`).
 """
 
 from abc import ABC, abstractmethod
@@ -52,8 +52,16 @@ class Unreachable(ProcessorError):
     """The call never got through; nothing was done, and the same call may be made again."""
 
 
+class Misconfigured(Unreachable):
+    """The environment has no keys, or the processor does not take them; nothing is done until somebody mends that."""
+
+
 class NoAnswer(ProcessorError):
     """The call may or may not have been carried out. Only asking can tell."""
+
+
+class DoesNotFit(ProcessorError):
+    """What the processor says belongs to nothing here: another environment, currency or operation. Never booked."""
 
 
 class BadSignature(ProcessorError):
@@ -158,6 +166,10 @@ class Processor(ABC):
 
     name: str
 
+    def is_configured(self, *, environment_id: str) -> bool:
+        """Tell whether the environment has all it takes to collect through this processor."""
+        return True
+
     @abstractmethod
     def confirm(self, request: PaymentRequest) -> PaymentState:
         """Create and confirm a payment. Repeating the same operation id returns the same payment, as it is now."""
@@ -167,8 +179,14 @@ class Processor(ABC):
         """Return a payment by the processor's reference, or None if there is none."""
 
     @abstractmethod
-    def find_payment(self, *, environment_id: str, operation_id: str) -> PaymentState | None:
-        """Return the payment that our operation made, or None if it made none."""
+    def find_payment(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> PaymentState | None:
+        """
+        Return the payment that our operation made, or None if it made none.
+
+        ``since`` is when the operation was written down, for a processor that can only look through a stretch of time.
+        """
 
     @abstractmethod
     def capture(self, *, environment_id: str, reference: str, operation_id: str, money: Money) -> PaymentState:
@@ -187,8 +205,10 @@ class Processor(ABC):
         """Return a refund by the processor's reference, or None."""
 
     @abstractmethod
-    def find_refund(self, *, environment_id: str, operation_id: str) -> RefundState | None:
-        """Return the refund that our operation made, or None if it made none."""
+    def find_refund(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> RefundState | None:
+        """Return the refund that our operation made, or None if it made none. ``since`` as in :meth:`find_payment`."""
 
     @abstractmethod
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:

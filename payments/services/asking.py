@@ -59,7 +59,9 @@ def _state_of(operation: PaymentOperation) -> PaymentState | None:
     confirm = payment_behind(operation)
     if confirm.reference:
         return processor.retrieve_payment(environment_id=operation.environment_id, reference=confirm.reference)
-    return processor.find_payment(environment_id=operation.environment_id, operation_id=confirm.id)
+    return processor.find_payment(
+        environment_id=operation.environment_id, operation_id=confirm.id, since=confirm.created_at
+    )
 
 
 def payment_behind(operation: PaymentOperation) -> PaymentOperation:

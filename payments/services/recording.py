@@ -17,12 +17,8 @@ from orders.models import Discount, Order
 from payments import tasks
 from payments.models import PaymentIntent, PaymentOperation
 from payments.models.intents import UNDER_WAY
-from payments.processors.base import PaymentState
+from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
-
-
-class DoesNotFit(Exception):
-    """What the processor says belongs to nothing here: another environment, currency or operation. Never booked."""
 
 
 def record_payment(

@@ -17,6 +17,7 @@ from orders.models import Order
 from orders.services.editing import OrderChangedRefreshRequired, OrderClosed
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
+from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
 
 
@@ -130,7 +131,7 @@ def processor_name(actor: Actor) -> str:
     :raises ProcessorNotConfigured: if none does.
     """
     name = Environment.objects.values_list("processor", flat=True).get(id=actor.environment_id)
-    if not name:
+    if not name or not processor_of(name).is_configured(environment_id=actor.environment_id):
         raise ProcessorNotConfigured
     return name
 

@@ -49,7 +49,9 @@ class SandboxProcessor(base.Processor):
     def retrieve_payment(self, *, environment_id: str, reference: str) -> PaymentState | None:
         return self._payment(environment_id, reference=reference)
 
-    def find_payment(self, *, environment_id: str, operation_id: str) -> PaymentState | None:
+    def find_payment(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> PaymentState | None:
         return self._payment(environment_id, operation_id=operation_id) if operation_id else None
 
     def capture(self, *, environment_id: str, reference: str, operation_id: str, money: Money) -> PaymentState:
@@ -98,7 +100,9 @@ class SandboxProcessor(base.Processor):
     def retrieve_refund(self, *, environment_id: str, reference: str) -> RefundState | None:
         return self._refund(environment_id, reference=reference)
 
-    def find_refund(self, *, environment_id: str, operation_id: str) -> RefundState | None:
+    def find_refund(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> RefundState | None:
         return self._refund(environment_id, operation_id=operation_id) if operation_id else None
 
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
