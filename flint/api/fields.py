@@ -381,7 +381,7 @@ class MoneyField(CodedField):
         amount = {"type": "integer", "format": "int64", "minimum": self.min_amount, "maximum": MAX_AMOUNT}
         return {
             "type": "object",
-            "properties": {"amount": amount, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+            "properties": {"amount": amount, "currency": {"$ref": "#/components/schemas/Currency"}},
             "required": ["amount", "currency"],
             "additionalProperties": False,
         }

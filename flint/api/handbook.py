@@ -139,7 +139,7 @@ class Handbook:
         if "oneOf" in schema:
             return self.example(schema["oneOf"][0], depth)
         if "enum" in schema:
-            return schema["enum"][0]
+            return "EUR" if "EUR" in schema["enum"] else schema["enum"][0]
         if "default" in schema:
             return schema["default"]
         kind = schema.get("type")
@@ -156,6 +156,4 @@ class Handbook:
                 return 10.5
             case "boolean":
                 return True
-        if schema.get("pattern") == "^[A-Z]{3}$":
-            return "EUR"
         return EXAMPLES.get(schema.get("format", ""), "text")

@@ -4,6 +4,7 @@ import inspect
 import re
 from typing import Any
 
+from babel.numbers import list_currencies
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 
@@ -11,6 +12,7 @@ from flint.api import metadata
 from flint.api.errors import STATUS, TYPE
 from flint.api.spectacular_settings import API_VERSION
 from flint.errors import FlintError
+from flint.money import is_known_currency
 
 ALWAYS = ["INVALID_REQUEST", "INVALID_API_VERSION", "RATE_LIMIT_EXCEEDED", "INTERNAL_ERROR", "SERVICE_UNAVAILABLE"]
 WITH_A_KEY = [
@@ -108,7 +110,9 @@ REMEDIATION = {
         "missing_or_invalid_fields": TEXTS,
     },
 }
+CURRENCIES = sorted(code for code in list_currencies() if is_known_currency(code))
 COMPONENTS: dict[str, Any] = {
+    "Currency": {"type": "string", "description": "An ISO 4217 code in upper case.", "enum": CURRENCIES},
     "Money": MONEY,
     "SignedMoney": MONEY
     | {
@@ -172,8 +176,8 @@ PARAMETERS = {
     "RequestId": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Your name for this request; echoed, and kept with all that it causes.",
-        "schema": {"type": "string", "maxLength": 255},
+        "description": "Your name for this request, up to 255 characters: echoed, and kept with all that it causes.",
+        "schema": TEXT,
     },
     "FlintVersion": {
         "name": "Flint-Version",

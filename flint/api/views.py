@@ -137,7 +137,10 @@ class ApiView(APIView):
         charset = (http.content_params.get("charset") or "utf-8").lower()
         if http.content_type != "application/json" or charset not in ("utf-8", "utf8"):
             raise UnsupportedContentType()
-        return wire.loads(http.body)
+        body = http.body
+        if len(body) < int(http.META["CONTENT_LENGTH"]):
+            raise InvalidRequestBody("The body was cut off on its way.")
+        return wire.loads(body)
 
     # For the methods of subclasses
 

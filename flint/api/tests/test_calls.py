@@ -254,6 +254,17 @@ class TestBodies:
         assert response.status_code in (400, 413)
         assert response.json()["error"]["code"] in ("INVALID_REQUEST", "REQUEST_BODY_TOO_LARGE")
 
+    def test_cut_off_on_the_way_are_refused_even_if_what_came_makes_sense(self, api):
+        response = api.http.generic(
+            "POST",
+            "/v1/gadgets",
+            headers={"Authorization": f"Bearer {api.secret}"},
+            CONTENT_TYPE="application/json",
+            CONTENT_LENGTH="500",
+            **{"wsgi.input": io.BytesIO(json.dumps(GADGET).encode())},
+        )
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "INVALID_REQUEST_BODY")
+
     def test_in_chunks_are_read_up_to_the_limit(self, api):
         def send(body):
             return api.http.generic(

@@ -1,0 +1,111 @@
+"""Merchants in the admin: what is set up, for owners and developers. Secrets are not kept, so none can be shown."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+
+from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment
+from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember
+from flint.merchants.staff import Access, Right
+
+
+class SetupAdmin(ReadOnlyAdmin):
+    """Pages about a merchant itself."""
+
+    right = Right.READ_SETUP
+    group = "Setup"
+
+    @admin.display(description="Created")
+    def created(self, row: Any) -> str:
+        return moment(row.created_at)
+
+
+@admin.register(Merchant)
+class MerchantAdmin(SetupAdmin):
+    icon = "storefront"
+    list_display = ("name", "business_name", "email", "reporting_timezone", "created")
+    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "late_money", "created")
+    readonly_fields = fields
+
+    def theirs(self, access: Access) -> Q:
+        return Q(id__in=access.merchant_ids(self.right))
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(SetupAdmin):
+    icon = "deployed_code"
+    list_display = ("name", "kind_badge", "merchant", "processor", "is_default", "created")
+    list_select_related = ("merchant",)
+    fields = ("id", "merchant_name", "name", "kind", "sandbox_id", "processor", "is_default", "created")
+    readonly_fields = fields
+
+    def theirs(self, access: Access) -> Q:
+        return Q(id__in=access.environment_ids(self.right))
+
+    @admin.display(description="Kind")
+    def kind_badge(self, environment: Environment) -> str:
+        return environment_badge(environment)
+
+    @admin.display(description="Merchant")
+    def merchant_name(self, environment: Environment) -> str:
+        return str(environment.merchant)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(SetupAdmin):
+    icon = "key"
+    list_display = ("name", "begins_with", "status_badge", "environment_column", "last_used", "expires", "created")
+    list_select_related = ("environment__merchant",)
+    fields = ("id", "name", "begins_with", "status", "scope_list", "environment_name")
+    fields += ("last_used", "expires", "revoked", "created")
+    readonly_fields = fields
+
+    @admin.display(description="Begins with")
+    def begins_with(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @admin.display(description="Status")
+    def status_badge(self, key: ApiKey) -> str:
+        return badge(key.status)
+
+    @admin.display(description="Scopes")
+    def scope_list(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display(description="Environment")
+    def environment_name(self, key: ApiKey) -> str:
+        return str(key.environment)
+
+    @admin.display(description="Last used")
+    def last_used(self, key: ApiKey) -> str:
+        return moment(key.last_used_at)
+
+    @admin.display(description="Expires")
+    def expires(self, key: ApiKey) -> str:
+        return moment(key.expires_at)
+
+    @admin.display(description="Revoked")
+    def revoked(self, key: ApiKey) -> str:
+        return moment(key.revoked_at)
+
+
+@admin.register(StaffMember)
+class StaffMemberAdmin(SetupAdmin):
+    right = Right.READ_STAFF
+    icon = "group"
+    list_display = ("user", "role", "merchant", "created")
+    list_select_related = ("user", "merchant")
+    fields = ("id", "username", "role", "merchant_name", "created")
+    readonly_fields = fields
+
+    def theirs(self, access: Access) -> Q:
+        return Q(merchant_id__in=access.merchant_ids(self.right))
+
+    @admin.display(description="User")
+    def username(self, member: StaffMember) -> str:
+        return member.user.get_full_name() or member.user.get_username()
+
+    @admin.display(description="Merchant")
+    def merchant_name(self, member: StaffMember) -> str:
+        return str(member.merchant)

@@ -1,0 +1,72 @@
+"""What staff may see and do: one table of roles, and what a signed-in user's memberships add up to."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from flint.merchants.models import Environment, Merchant, Role, StaffMember
+
+
+class Right(StrEnum):
+    """Something that a role may or may not allow."""
+
+    READ_SALES = "read_sales"
+    """See orders, customers, payments and refunds."""
+    REFUND = "refund"
+    ADD_NOTE = "add_note"
+    READ_SETUP = "read_setup"
+    """See the merchant, its environments and its API keys."""
+    READ_STAFF = "read_staff"
+
+
+ROLE_RIGHTS: dict[str, frozenset[Right]] = {
+    Role.OWNER: frozenset(Right),
+    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
+    Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
+    Role.DEVELOPER: frozenset({Right.READ_SALES, Right.READ_SETUP}),
+}
+
+
+class Access:
+    """Where a user has which right. A superuser has every right everywhere, others by their memberships only."""
+
+    def __init__(self, environments: Iterable[tuple[str, str, frozenset[Right]]]):
+        self._environments = list(environments)
+
+    def merchant_ids(self, right: Right) -> list[str]:
+        """Return the merchants where the user has a right."""
+        return list(dict.fromkeys(merchant for merchant, _, rights in self._environments if right in rights))
+
+    def environment_ids(self, right: Right) -> list[str]:
+        """Return the environments where the user has a right."""
+        return [environment for _, environment, rights in self._environments if environment and right in rights]
+
+    def may(self, right: Right, environment_id: str) -> bool:
+        """Tell whether the user has a right in one environment."""
+        return environment_id in self.environment_ids(right)
+
+
+def access_of(user: AbstractBaseUser | AnonymousUser) -> Access:
+    """Return what a user may do. Read once per user object, which lives as long as its request."""
+    access = getattr(user, "_flint_access", None)
+    if access is None:
+        access = user._flint_access = Access(_rows_of(user))
+    return access
+
+
+def _rows_of(user: AbstractBaseUser | AnonymousUser) -> list[tuple[str, str, frozenset[Right]]]:
+    if not (user.is_authenticated and user.is_active and user.is_staff):
+        return []
+    if user.is_superuser:
+        found = Merchant.objects.order_by("id").values_list("id", "environments__id")
+        return [(merchant, environment, frozenset(Right)) for merchant, environment in found]
+    memberships = StaffMember.objects.filter(user_id=user.pk).order_by("merchant_id")
+    found = memberships.values_list("merchant_id", "merchant__environments__id", "role")
+    return [(merchant, environment, ROLE_RIGHTS[role]) for merchant, environment, role in found]
+
+
+def environments_of(user: AbstractBaseUser | AnonymousUser, right: Right) -> list[Environment]:
+    """Return the environments where a user has a right, with their merchants."""
+    ids = access_of(user).environment_ids(right)
+    return list(Environment.objects.filter(id__in=ids).select_related("merchant").order_by("merchant__name", "id"))
