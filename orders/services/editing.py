@@ -71,9 +71,10 @@ class Edit:
         self.order.save(force_insert=self.order._state.adding)
 
     def _save_parts(self) -> None:
-        for row in self._gone:
-            if row.pk in self._before:
-                row.delete()
+        # Deleted through the table: an instance that is deleted itself forgets its id, which the history still needs.
+        for model in (TaxBreakdown, Discount, Charge, LineItem):
+            if ids := [row.pk for row in self._gone if isinstance(row, model) and row.pk in self._before]:
+                model.objects.filter(pk__in=ids).delete()
         now = timezone.now()
         for model, rows in _by_table(self.parts):
             new = [row for row in rows if row.pk not in self._before]

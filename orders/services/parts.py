@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flint.errors import Conflict, InvalidInput
+from flint.errors import Conflict, InvalidInput, NotFound
 from flint.ids import new_id
 from flint.money import Money
 from orders.models import Charge, Discount, LineItem, Order, TaxBreakdown
@@ -22,12 +22,12 @@ class AutomaticTaxConnectionRequired(Conflict):
     message = "No tax engine is connected. Send the taxes yourself with mode 'external'."
 
 
-class LineItemNotOnOrder(InvalidInput):
+class LineItemNotOnOrder(NotFound):
     code = "LINE_ITEM_NOT_ON_ORDER"
     message = "The discount names a line item that is not on this order."
 
 
-class ChargeNotOnOrder(InvalidInput):
+class ChargeNotOnOrder(NotFound):
     code = "CHARGE_NOT_ON_ORDER"
     message = "The discount names a charge that is not on this order."
 
