@@ -7,7 +7,6 @@ from django.db.models import F, Q
 from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.records import Record, StatefulRecord
-
 from orders.guard import checks_its_order
 
 
