@@ -169,6 +169,11 @@ class RefundLeg(StatefulRecord):
     def is_unsettled(self) -> bool:
         return self.status in UNSETTLED
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing went back, for good."""
+        return self.status in (R.FAILED, R.CANCELED)
+
     @fsm.transition(field=status, source=R.PENDING, target=R.REQUIRES_ACTION)
     def require_action(self) -> None:
         """Somebody must act before it can go on."""

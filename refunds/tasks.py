@@ -1,4 +1,4 @@
-"""Tasks: hints that there is work. The pending leg is the truth, and the sweep finds what a lost task would have done."""
+"""Tasks: hints that there is work. The pending leg is the truth, and the sweep finds what a lost task would do."""
 
 from celery import shared_task
 

@@ -48,7 +48,7 @@ class PaymentAttempt(StatefulRecord):
     """
     A try to pay an order. At most one is open per order, by constraint.
 
-    ``command_key`` is the idempotency key of the request that began it: a repeat finds this attempt and goes on with it.
+    ``command_key`` is the idempotency key of the request that began it: a repeat finds this attempt and resumes it.
     ``next_check_at`` is when the sweep asks the processor again.
     """
 

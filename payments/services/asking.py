@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from flint.actors import Actor
-from payments.models import PaymentAttempt, PaymentOperation
+from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.processors import processor_of
 from payments.processors.base import PaymentState, ProcessorError
 from payments.services.recording import record_payment, record_refusal
@@ -66,7 +66,10 @@ def _state_of(operation: PaymentOperation) -> PaymentState | None:
 
 def payment_behind(operation: PaymentOperation) -> PaymentOperation:
     """Return the confirm that made the payment which an operation is about: itself, or the leg's newest one."""
-    if operation.kind == "confirm":
-        return operation
-    return operation.payment_intent.operations.filter(kind="confirm").order_by("-position")[0]
+    return operation if operation.kind == "confirm" else newest_confirm(operation.payment_intent)
+
+
+def newest_confirm(leg: PaymentIntent) -> PaymentOperation:
+    """Return the try that speaks for a leg."""
+    return leg.operations.filter(kind="confirm").select_related("payment_intent").order_by("-position")[0]
 

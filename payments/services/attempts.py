@@ -21,13 +21,16 @@ def leg_status(operation: PaymentOperation) -> str:
     """
     Return how the leg stands in the attempt of this operation.
 
-    A declined leg may be tried again in a later attempt; for this one it stays declined.
+    A declined leg may be tried again in a later attempt; for this one it stays declined, unless its money comes in
+    after all. A leg that an earlier try paid is not done with here while this try may still bring money.
     """
     leg = operation.payment_intent
     if operation.captured_amount:
         return "succeeded"
-    if operation.result in ("requires_payment_method", "refused"):
-        return "canceled" if leg.status == "canceled" else "requires_payment_method"
+    if operation.error_code or operation.result == "requires_payment_method":
+        return "requires_payment_method"
+    if operation.is_unanswered or (leg.status == "succeeded" and operation.result == "processing"):
+        return "processing"
     return leg.status
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from flint.actors import Actor
@@ -21,7 +22,7 @@ from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, PaymentState, Refused, Unreachable
-from payments.services.asking import ask_about_operation, payment_behind
+from payments.services.asking import ask_about_attempt, ask_about_operation, newest_confirm, payment_behind
 from payments.services.recording import record_payment, record_refusal
 from payments.services.starting import IdempotencyKeyReused, refuse_ended
 
@@ -117,13 +118,13 @@ def capture(
     at = at or timezone.now()
     with transaction.atomic(durable=True):
         order, leg = _locked(order_id, payment_intent_id, actor)
-        operation = _repeated(leg, actor)
-        if operation is None:
+        operation = _repeated(leg.operations, actor)
+        is_new = operation is None
+        has_run_out = is_new and not leg.can_be_captured(at)
+        if is_new:
             if leg.status != "requires_capture":
                 raise InvalidStatusForCapture(current_status=leg.status)
             _refuse_wrong_attempt(order, data.get("order_payment_attempt_id"))
-            if not leg.can_be_captured(at):
-                raise PaymentAuthorizationExpired(current_status=leg.status)
             money = data.get("amount_money") or order.money(leg.capturable_amount)
             if money.currency != leg.currency:
                 raise CaptureCurrencyMismatch(param="amount_money.currency")
@@ -133,10 +134,15 @@ def capture(
                 raise CaptureAmountExceedsCapturable(
                     param="amount_money", capturable_money=order.money(leg.capturable_amount)
                 )
-            operation = _write_down(order, leg, "capture", money.amount, "", actor)
-            is_new = True
-        else:
-            is_new = False
+            if not has_run_out:
+                operation = _write_down(order, leg, "capture", money.amount, "", actor)
+    if has_run_out:
+        confirm = newest_confirm(leg)
+        ask_about_operation(confirm, actor=actor, at=at)
+        found = _now(order.id, leg.id, confirm.attempt_id, actor)
+        if found.payment_intent.status == "succeeded":
+            return found
+        raise PaymentAuthorizationExpired(current_status=found.payment_intent.status)
     if not is_new:
         ask_about_operation(operation, actor=actor)
         return _now(order.id, leg.id, operation.attempt_id, actor)
@@ -169,7 +175,7 @@ def cancel_leg(*, order_id: str, payment_intent_id: str, data: Mapping[str, Any]
     reason = data.get("cancellation_reason", "")
     with transaction.atomic(durable=True):
         order, leg = _locked(order_id, payment_intent_id, actor)
-        operation = _repeated(leg, actor)
+        operation = _repeated(leg.operations, actor)
         is_new = operation is None
         if is_new:
             refuse_ended(leg)
@@ -198,7 +204,8 @@ def cancel_attempt(*, order_id: str, attempt_id: str, data: Mapping[str, Any], a
     with transaction.atomic(durable=True):
         order = Order.objects.of(actor).lock(id=order_id)
         attempt = PaymentAttempt.objects.of(actor).find(id=attempt_id, order_id=order.id)
-        if not attempt.is_open:
+        repeated = _repeated(attempt.operations, actor)
+        if not attempt.is_open and not repeated:
             raise PaymentAttemptNotCancelable(
                 order_payment_attempt_id=attempt.id, payment_attempt_status=attempt.status, is_resumable=False
             )
@@ -207,9 +214,19 @@ def cancel_attempt(*, order_id: str, attempt_id: str, data: Mapping[str, Any], a
             for operation in attempt.operations.filter(kind="confirm").select_related("payment_intent")
             if not operation.payment_intent.is_final and operation.payment_intent.status not in CONFIRMABLE
         ]
-        calls = [_begin_cancel(order, leg, data.get("cancellation_reason", ""), actor) for leg in waiting]
+        reason = data.get("cancellation_reason", "")
+        calls = [] if repeated else [_begin_cancel(order, leg, reason, actor) for leg in waiting]
+    if repeated:
+        ask_about_attempt(attempt.id, actor=actor)
+    unreached = None
     for operation in calls:
-        _carry_out(operation, _cancel_call(operation), actor=actor)
+        try:
+            _carry_out(operation, _cancel_call(operation), actor=actor)
+        except PaymentProcessorUnavailable as refusal:
+            # The other legs were to be canceled as well, and each is written down already.
+            unreached = refusal
+    if unreached:
+        raise unreached
     found = _now(order.id, None, attempt.id, actor)
     if found.attempt.is_open:
         raise PaymentAttemptStillProcessing(
@@ -233,8 +250,9 @@ def release_stray_hold(operation_id: str, *, actor: Actor) -> None:
         confirm = leg.operations.get(id=operation_id)
         if confirm.result != "requires_capture" or leg.operations.filter(answered_at__isnull=True).exists():
             return
-        operation = _write_down(order, leg, "cancel", confirm.amount, "abandoned", actor, attempt=None)
-    _carry_out(operation, _cancel_call(operation, confirm=confirm), actor=actor)
+        operation = _write_down(order, leg, "cancel", confirm.amount, "abandoned", actor, attempt_id=None)
+    if not _carry_out(operation, _cancel_call(operation, confirm=confirm), actor=actor):
+        ask_about_operation(confirm, actor=actor)
 
 
 def refuse_ended_otherwise(leg: PaymentIntent) -> None:
@@ -253,10 +271,11 @@ def _locked(order_id: str, payment_intent_id: str, actor: Actor) -> tuple[Order,
     return order, leg
 
 
-def _repeated(leg: PaymentIntent, actor: Actor) -> PaymentOperation | None:
+def _repeated(operations: QuerySet[PaymentOperation], actor: Actor) -> PaymentOperation | None:
+    """Return what an earlier run of the same command wrote down, if it got that far."""
     if actor.command is None:
         return None
-    operation = leg.operations.exclude(kind="confirm").filter(command_key=actor.command.key).first()
+    operation = operations.exclude(kind="confirm").filter(command_key=actor.command.key).order_by("id").first()
     if operation and operation.command_digest != actor.command.digest:
         raise IdempotencyKeyReused
     return operation
@@ -342,7 +361,7 @@ def _carry_out(operation: PaymentOperation, call, *, actor: Actor) -> bool:
     except NoAnswer:
         return True
     record_payment(state, actor=actor)
-    # A payment that neither settled nor ended by it (a cancel that came to nothing) leaves the call answered all the same.
+    # A payment that neither settled nor ended by it (a cancel that came to nothing) leaves the call answered too.
     record_refusal(operation.id, code="invalid_state", message="It changed nothing.", actor=actor)
     return True
 

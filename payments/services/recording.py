@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from flint.actors import Actor
 from flint.celery import after_commit
+from flint.errors import NotFound
 from flint.events import services as events
 from orders import ledger
 from orders.models import Discount, Order
@@ -58,18 +59,16 @@ def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, 
         if operation.kind == "confirm" and leg.status in UNDER_WAY:
             _decline(order, leg, operation, code, message, actor, at)
             reassess(order, operation.attempt, at=at)
+            order.order_revision += 1
             order.save()
 
 
 def _locked(operation_id: str, actor: Actor) -> tuple[Order, PaymentIntent, PaymentOperation]:
-    found = (
-        PaymentOperation.objects.of(actor).filter(id=operation_id).values_list("payment_intent__order_id").first()
-        if operation_id
-        else None
-    )
-    if found is None:
-        raise DoesNotFit(f"no operation {operation_id or '(none named)'} in {actor.environment_id}")
-    order = Order.objects.of(actor).lock(id=found[0])
+    of_operation = PaymentOperation.objects.of(actor).filter(id=operation_id).values("payment_intent__order_id")
+    try:
+        order = Order.objects.of(actor).lock(id__in=of_operation)
+    except NotFound:
+        raise DoesNotFit(f"no operation {operation_id or '(none named)'} in {actor.environment_id}") from None
     operation = PaymentOperation.objects.select_related("payment_intent", "attempt").get(id=operation_id)
     return order, operation.payment_intent, operation
 
@@ -86,8 +85,9 @@ def _refuse_foreign(state: PaymentState, leg: PaymentIntent, operation: PaymentO
 def _apply(
     order: Order, leg: PaymentIntent, operation: PaymentOperation, state: PaymentState, actor: Actor, at: datetime
 ) -> None:
-    # Only the newest try speaks for the leg, but money speaks for itself: an old try that captured is booked all the same.
+    # Only the newest try speaks for the leg, but money speaks for itself: an old try that captured is booked too.
     speaks = not leg.operations.filter(kind="confirm", position__gt=operation.position).exists()
+    known = (order.event_count, order.active_attempt_id)
     operation.reference = state.reference
     if operation.is_unanswered:
         _answer(operation, result=state.status, at=at)
@@ -105,7 +105,7 @@ def _apply(
         pass
     elif state.status == "requires_capture":
         _authorize(order, leg, operation, state, actor, at)
-    elif state.status == "canceled":
+    elif state.status == "canceled" and leg.status in (*UNDER_WAY, "requires_capture"):
         _let_go(order, leg, operation, state, actor, at)
     elif state.status == "requires_payment_method" and leg.status in UNDER_WAY:
         _decline(order, leg, operation, state.error_code or "payment_failed", state.error_message, actor, at)
@@ -118,10 +118,13 @@ def _apply(
     operation.save()
     leg.save()
     if leg.is_final and not was_final:
-        # A capture or cancel still without its answer has been answered by the payment itself.
-        leg.operations.filter(answered_at__isnull=True).update(answered_at=at, result=state.status)
+        # A capture or cancel still without its answer has been answered by the payment itself; another try has not.
+        unanswered = leg.operations.filter(answered_at__isnull=True).exclude(kind="confirm")
+        unanswered.update(answered_at=at, result=state.status)
     reassess(order, operation.attempt, at=at)
-    order.save()
+    if (order.event_count, order.active_attempt_id) != known:
+        order.order_revision += 1
+        order.save()
 
 
 def _answer(operation: PaymentOperation, *, result: str, at: datetime) -> None:
@@ -166,12 +169,9 @@ def _settle(
     is_first = not operation.captured_amount
     operation.captured_amount += came_in
     leg.settle(money, tip_amount=tip, authorized_amount=state.authorized_amount, at=at)
-    leg.save()
     was_owed = order.outstanding_amount
     order.settle(money, tip_amount=tip)
-    for discount in Discount.objects.filter(order_id=order.id, status="pending"):
-        discount.redeem()
-        discount.save(update_fields=["status", "updated_at"])
+    redeem_discounts(order)
     event = events.record(
         order,
         "payment.settled",
@@ -187,11 +187,24 @@ def _settle(
     ledger.post(order, event, [ledger.Posting("capture", came_in, source)])
 
 
+def redeem_discounts(order: Order) -> None:
+    """Make the pending discounts of a locked order history: it was settled with them."""
+    for discount in Discount.objects.filter(order_id=order.id, status="pending"):
+        discount.redeem()
+        discount.save(update_fields=["status", "updated_at"])
+
+
 def _tip_of(order: Order, leg: PaymentIntent, came_in: int) -> int:
-    """Return the tip in money that came in: the leg's share of it, and no more than the order still has to settle."""
+    """
+    Return the tip in money that came in: the leg's share of it, or all that nothing but the tip is left to be.
+
+    So shares that were rounded down, or legs made before the tip was asked for, leave none of it behind.
+    """
     captured = leg.captured_amount + came_in
-    due = leg.tip_amount if captured >= leg.amount else leg.tip_amount * captured // leg.amount
-    return max(min(due - leg.captured_tip_amount, order.tip_amount - order.settled_tip_amount), 0)
+    share = leg.tip_amount if captured >= leg.amount else leg.tip_amount * captured // leg.amount
+    unsettled = order.tip_amount - order.settled_tip_amount
+    only_tip = came_in - max(order.balance_amount - unsettled, 0)
+    return max(min(max(share - leg.captured_tip_amount, only_tip), unsettled), 0)
 
 
 def _authorize(

@@ -19,6 +19,7 @@ from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.recording import redeem_discounts
 
 
 class OrderAlreadyPaid(Conflict):
@@ -43,7 +44,7 @@ class InvalidPaymentSource(InvalidInput):
 
 class PaymentLegSelectionRequired(Conflict):
     code = "PAYMENT_LEG_SELECTION_REQUIRED"
-    message = "The order has payment intents waiting. Confirm one with action 'confirm_payment_intents', or cancel them."
+    message = "Payment intents of the order wait. Confirm one with action 'confirm_payment_intents', or cancel them."
 
 
 class PaymentIntentNotPartOfOrder(InvalidInput):
@@ -242,6 +243,7 @@ def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> Paym
     _remember_contact(order, data)
     order.order_revision += 1
     order.settle(order.money(0))
+    redeem_discounts(order)
     events.record(order, "payment.settled", subject=attempt, actor=actor, amount=0, payment_status=order.payment_status)
     order.save()
     return attempt

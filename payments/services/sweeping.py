@@ -1,4 +1,4 @@
-"""The sweep: whatever is not final is asked about until it is, so that no lost answer, notice or task loses anything."""
+"""The sweep: whatever is not final is asked about until it is, so no lost answer, notice or task loses anything."""
 
 from datetime import datetime, timedelta
 
@@ -26,6 +26,10 @@ def sweep(*, at: datetime | None = None) -> int:
     at = at or timezone.now()
     due = PaymentAttempt.objects.filter(next_check_at__lte=at).order_by("next_check_at")[:BATCH]
     attempts = [(attempt.id, attempt.environment_id) for attempt in due]
+    # Whatever becomes of the asking, the next turn is for others first.
+    PaymentAttempt.objects.filter(id__in=[attempt_id for attempt_id, _ in attempts]).update(
+        next_check_at=at + FIRST_CHECK_AFTER
+    )
     for attempt_id, environment_id in attempts:
         _each(ask_about_attempt, attempt_id, environment_id, at)
     unanswered = (

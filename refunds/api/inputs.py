@@ -47,8 +47,8 @@ class CreateRefundInput(Input):
     """
     What to give back of an order, or of one of its payments.
 
-    Neither amount nor targets gives back all that is left. `balance_effect` is an addition of Flint's: `credit` (default)
-    for goods that come back, `reopen` for a correction after which the buyer still owes.
+    Neither amount nor targets gives back all that is left. `balance_effect` is an addition of Flint's: `credit`
+    (default) for goods that come back, `reopen` for a correction after which the buyer still owes.
     """
 
     reserved = {"tax_breakdown_refunds", "tender_allocations", "gift_card_load_id"}

@@ -77,8 +77,7 @@ class RefundCollection(ApiView):
         The money is reserved at once and counts as refunded when the processor has given it back. A refund that fails,
         even days later, frees what it had reserved.
         """
-        refund = services.create_refund(data=self.validated(), actor=request.actor)
-        return self.reply(selectors.read_refund(refund.id, actor=request.actor))
+        return self.reply(services.create_refund(data=self.validated(), actor=request.actor))
 
 
 class RefundView(ApiView):

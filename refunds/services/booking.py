@@ -1,8 +1,9 @@
-"""Moving the columns that a refund touches, on the order, its parts and its payments, all in one direction at a time."""
+"""Moving the columns that a refund touches, on the order, its parts and its payments, all in one direction."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from orders.models import Charge, LineItem, Order, TaxBreakdown
@@ -52,22 +53,35 @@ def _move_payment(leg: RefundLeg, *, pending: int = 0, refunded: int = 0) -> Non
 
 
 def _move_parts(allocations: Iterable[RefundAllocation], *, pending: int = 0, refunded: int = 0) -> None:
-    """Move each allocation's amount and units; ``pending`` and ``refunded`` are -1, 0 or 1."""
-    now = timezone.now()
-    for row in allocations:
+    """
+    Move each allocation's amount and units; ``pending`` and ``refunded`` are -1, 0 or 1.
+
+    One statement for all lines, one for all charges, one for all flat taxes.
+    """
+    rows = list(allocations)
+    for model, column in ((LineItem, "line_item_id"), (Charge, "charge_id"), (TaxBreakdown, "tax_breakdown_id")):
+        amounts: dict[str, int] = defaultdict(int)
+        units: dict[str, int] = defaultdict(int)
+        for row in rows:
+            if part_id := getattr(row, column):
+                amounts[part_id] += row.amount
+                units[part_id] += row.quantity
+        if not amounts:
+            continue
         columns = {
-            "refund_pending_amount": F("refund_pending_amount") + pending * row.amount,
-            "refunded_amount": F("refunded_amount") + refunded * row.amount,
-            "updated_at": now,
+            "refund_pending_amount": F("refund_pending_amount") + pending * _each(amounts),
+            "refunded_amount": F("refunded_amount") + refunded * _each(amounts),
+            "updated_at": timezone.now(),
         }
-        if row.line_item_id:
-            LineItem.objects.filter(id=row.line_item_id).update(
-                **columns,
-                refund_pending_quantity=F("refund_pending_quantity") + pending * row.quantity,
-                refunded_quantity=F("refunded_quantity") + refunded * row.quantity,
-                version=F("version") + 1,
-            )
-        elif row.charge_id:
-            Charge.objects.filter(id=row.charge_id).update(**columns)
-        elif row.tax_breakdown_id:
-            TaxBreakdown.objects.filter(id=row.tax_breakdown_id).update(**columns)
+        if model is LineItem:
+            columns |= {
+                "refund_pending_quantity": F("refund_pending_quantity") + pending * _each(units),
+                "refunded_quantity": F("refunded_quantity") + refunded * _each(units),
+                "version": F("version") + 1,
+            }
+        model.objects.filter(id__in=amounts).update(**columns)
+
+
+def _each(amounts: dict[str, int]) -> Case:
+    """Return, in SQL, the number that belongs to a row's id."""
+    return Case(*[When(id=part_id, then=Value(amount)) for part_id, amount in amounts.items()])

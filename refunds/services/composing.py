@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from flint.errors import Conflict, InvalidInput
 from flint.money import slice_of
@@ -139,8 +139,9 @@ class Composer:
 
     def __init__(self, order: Order, *, payment_intent_id: str | None = None):
         self.order = order
-        self.parts = pricing.load(order)
+        self.parts = self._parts()
         self.live = self._live_allocations()
+        self.given = self._given()
         self.tenders = self._tenders(payment_intent_id)
         self.surplus = self._surplus()
         self.refundable = min(order.refundable_amount, sum(refundable for _, refundable in self.tenders))
@@ -349,6 +350,14 @@ class Composer:
         ):
             taken[name] += amount
 
+    def _parts(self) -> pricing.Parts:
+        """Read what can be given back: lines, charges and taxes."""
+        lines, charges, taxes = (
+            list(model.objects.filter(order_id=self.order.id).order_by("position"))
+            for model in (LineItem, Charge, TaxBreakdown)
+        )
+        return pricing.Parts(lines=lines, charges=charges, taxes=taxes)
+
     def _live_allocations(self) -> dict[str, dict[str, int]]:
         """Sum what refunds that stand or are promised have taken of each part, by component."""
         rows = (
@@ -361,13 +370,27 @@ class Composer:
                 inclusive=Sum("inclusive_tax_amount"),
             )
         )
-        live: dict[str, dict[str, int]] = defaultdict(lambda: dict(subtotal=0, discount=0, tax=0, inclusive=0))
+        live: dict[str, dict[str, int]] = defaultdict(
+            lambda: {"subtotal": 0, "discount": 0, "tax": 0, "inclusive": 0}
+        )
         for row in rows:
             key = row.pop("line_item_id") or row["charge_id"]
             row.pop("charge_id")
             if key:
                 live[key] = row
         return live
+
+    def _given(self) -> list[dict[str, Any]]:
+        """Sum what refunds that stand or are promised have taken of each payment."""
+        rows = RefundLeg.objects.filter(order_id=self.order.id, status__in=[*UNSETTLED, "succeeded"])
+        is_pending = Q(status__in=UNSETTLED)
+        return list(
+            rows.values("operation_id").annotate(
+                total=Sum("amount"),
+                pending=Sum("amount", filter=is_pending, default=0),
+                pending_credit=Sum("credit_amount", filter=is_pending, default=0),
+            )
+        )
 
     def _tenders(self, payment_intent_id: str | None) -> list[tuple[PaymentOperation, int]]:
         """Return the payments that captured money, newest settled first, each with what it can still give back."""
@@ -377,11 +400,7 @@ class Composer:
             .select_related("payment_intent")
             .order_by("-payment_intent__captured_at", "-created_at", "-id")
         )
-        given = dict(
-            RefundLeg.objects.filter(order_id=self.order.id, status__in=[*UNSETTLED, "succeeded"])
-            .values_list("operation_id")
-            .annotate(total=Sum("amount"))
-        )
+        given = {row["operation_id"]: row["total"] for row in self.given}
         tenders = []
         for operation in operations:
             if payment_intent_id and operation.payment_intent_id != payment_intent_id:
@@ -396,7 +415,5 @@ class Composer:
 
     def _surplus(self) -> int:
         """Return what was collected beyond what is owed, less what pending refunds already give back of it."""
-        pending = RefundLeg.objects.filter(order_id=self.order.id, status__in=UNSETTLED).aggregate(
-            amount=Sum("amount", default=0), credit=Sum("credit_amount", default=0)
-        )
-        return max(-(self.order.balance_amount + pending["amount"] - pending["credit"]), 0)
+        reopening = sum(row["pending"] - row["pending_credit"] for row in self.given)
+        return max(-(self.order.balance_amount + reopening), 0)

@@ -14,6 +14,7 @@ from orders.models import Order
 from payments.models import PaymentIntent
 from refunds import tasks
 from refunds.models import Refund
+from refunds.selectors import readable
 from refunds.services.booking import reserve
 from refunds.services.composing import SURPLUS, TIP, Composer
 
@@ -23,7 +24,10 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
     Promise money back on an order; the processor is asked after commit.
 
     ``data`` is a validated request: an order or one of its payments, and an amount, targets, or neither for all that is
-    left. The money is reserved from now on and counts as refunded once the processor says so.
+    left. The money is reserved from now on and counts as refunded once the processor says so. What is returned carries
+    its legs and allocations as ``refunds.selectors`` reads them.
+
+    A command that a staff member sends again returns the refund that it made; the API keeps its own record of commands.
 
     :raises OrderNotFound, PaymentIntentNotFound: if what it names is absent or foreign.
     :raises AmountExceedsRefundable, NothingToRefund: and the other refusals of ``composing``.
@@ -33,12 +37,14 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
         payment_intent_id = data.get("payment_intent_id")
         if order_id is None:
             order_id = PaymentIntent.objects.of(actor).find(id=payment_intent_id).order_id
-        order = Order.objects.of(actor).lock(id=order_id)
+        order = Order.objects.of(actor).select_related("environment").lock(id=order_id)
         if payment_intent_id is not None:
             PaymentIntent.objects.of(actor).find(id=payment_intent_id, order_id=order.id)
+        if made := _made_before(order, actor):
+            return made
         composition = Composer(order, payment_intent_id=payment_intent_id).compose(data)
         refund = Refund(
-            environment_id=order.environment_id,
+            environment=order.environment,
             order=order,
             amount=composition.amount,
             currency=order.currency,
@@ -56,6 +62,8 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
         for leg in composition.legs:
             leg.refund = refund
             leg.next_check_at = now
+            leg.shown_allocations = [row for row in composition.allocations if row.leg is leg]
+        refund.shown_legs = composition.legs
         reserve(order, composition)
         order.order_revision += 1
         event = events.record(
@@ -66,3 +74,9 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
         for leg in composition.legs:
             after_commit(tasks.send_refund, refund_leg_id=leg.id, environment_id=order.environment_id)
     return refund
+
+
+def _made_before(order: Order, actor: Actor) -> Refund | None:
+    if actor.kind != "staff" or actor.command is None:
+        return None
+    return readable(actor).filter(order_id=order.id, command_key=actor.command.key).order_by("id").first()

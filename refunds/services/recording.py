@@ -1,12 +1,13 @@
 """Learning what became of a refund. Answers, notices and the sweep all come through :func:`record_refund`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from flint.actors import Actor
+from flint.errors import NotFound
 from flint.events import services as events
 from orders import ledger
 from orders.models import Order
@@ -44,15 +45,18 @@ def record_refund(
 
     ``also`` runs in the same transaction, for the caller's own mark that the fact is dealt with.
 
-    :raises DoesNotFit: if the state is of a refund that was not asked for here, or in another currency or amount.
+    :raises DoesNotFit: if the state is of a refund that was not asked for here, was given up, or is of another amount.
     """
     at = at or timezone.now()
     with transaction.atomic():
-        order, leg = _locked(state.operation_id, actor)
+        order, leg, legs = _locked(state.operation_id, actor)
         if state.environment_id != leg.environment_id or state.money != leg.money:
             raise DoesNotFit(f"{state.reference} does not match {leg.id}")
         if leg.reference and leg.reference != state.reference:
             raise DoesNotFit(f"{state.reference} is not the refund {leg.reference} that {leg.id} made")
+        if state.status == "succeeded" and leg.is_final and not leg.reference:
+            raise DoesNotFit(f"{state.reference} gave money back for {leg.id}, which was given up")
+        known = order.event_count
         leg.reference = state.reference
         leg.answered_at = leg.answered_at or at
         if state.status == "succeeded" and leg.is_unsettled:
@@ -63,8 +67,9 @@ def record_refund(
             leg.require_action()
         _plan_check(leg, at)
         leg.save()
-        _reassess(leg.refund)
-        order.save()
+        _reassess(leg.refund, legs)
+        if order.event_count != known:
+            order.save()
         if also:
             also()
     return leg
@@ -74,27 +79,27 @@ def record_refused(refund_leg_id: str, *, reason: str, actor: Actor, at: datetim
     """Book that the processor would not give the money back: what was reserved is free again."""
     at = at or timezone.now()
     with transaction.atomic():
-        order, leg = _locked(refund_leg_id, actor)
+        order, leg, legs = _locked(refund_leg_id, actor)
         if not leg.is_unsettled:
             return
         leg.answered_at = at
         _fail(order, leg, reason, actor)
         leg.next_check_at = None
         leg.save()
-        _reassess(leg.refund)
+        _reassess(leg.refund, legs)
         order.save()
 
 
-def _locked(refund_leg_id: str, actor: Actor) -> tuple[Order, RefundLeg]:
-    order_id = (
-        RefundLeg.objects.of(actor).filter(id=refund_leg_id).values_list("order_id", flat=True).first()
-        if refund_leg_id
-        else None
-    )
-    if order_id is None:
-        raise DoesNotFit(f"no refund {refund_leg_id or '(none named)'} in {actor.environment_id}")
-    order = Order.objects.of(actor).lock(id=order_id)
-    return order, RefundLeg.objects.select_related("refund").get(id=refund_leg_id)
+def _locked(refund_leg_id: str, actor: Actor) -> tuple[Order, RefundLeg, list[RefundLeg]]:
+    """Lock the order of a leg, and return it with that leg and all legs of its refund."""
+    of_leg = RefundLeg.objects.of(actor).filter(id=refund_leg_id).values("order_id")
+    try:
+        order = Order.objects.of(actor).lock(id__in=of_leg)
+    except NotFound:
+        raise DoesNotFit(f"no refund {refund_leg_id or '(none named)'} in {actor.environment_id}") from None
+    of_refund = RefundLeg.objects.filter(refund__legs=refund_leg_id).select_related("refund")
+    legs = list(of_refund.prefetch_related("allocations").order_by("position"))
+    return order, next(leg for leg in legs if leg.id == refund_leg_id), legs
 
 
 def _succeed(order: Order, leg: RefundLeg, actor: Actor) -> None:
@@ -156,9 +161,8 @@ def _credits(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
     return [ledger.Posting(f"credit_{name}{suffix}", amount, leg.id) for name, amount in amounts.items()]
 
 
-def _reassess(refund: Refund) -> None:
+def _reassess(refund: Refund, legs: Sequence[RefundLeg]) -> None:
     """Give a refund the status that follows from its legs."""
-    legs = list(refund.legs.order_by("position"))
     statuses = {leg.status for leg in legs}
     if len(statuses) == 1:
         status = statuses.pop()

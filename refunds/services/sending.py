@@ -3,12 +3,10 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
 from django.utils import timezone
 
 from flint import actors
 from flint.actors import Actor
-from orders.models import Order
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, ProcessorError, RefundRequest, Refused, Unreachable
 from refunds.models import UNSETTLED, RefundLeg
@@ -69,6 +67,8 @@ def sweep(*, at: datetime | None = None) -> int:
         .order_by("next_check_at")
         .values_list("id", "environment_id")[:BATCH]
     )
+    # Whatever becomes of the asking, the next turn is for others first.
+    RefundLeg.objects.filter(id__in=[leg_id for leg_id, _ in due]).update(next_check_at=at + FIRST_CHECK_AFTER)
     for leg_id, environment_id in due:
         try:
             send_refund(leg_id, actor=actors.system(environment_id, "Sweep"), at=at)
@@ -78,17 +78,11 @@ def sweep(*, at: datetime | None = None) -> int:
 
 
 def _claim(refund_leg_id: str, actor: Actor, at: datetime) -> RefundLeg | None:
-    """Mark a leg as sent, before it is; None if it was already."""
-    order_id = RefundLeg.objects.of(actor).values_list("order_id", flat=True).get(id=refund_leg_id)
-    with transaction.atomic(durable=True):
-        Order.objects.of(actor).lock(id=order_id)
-        leg = RefundLeg.objects.select_related("payment_intent", "operation", "refund").get(id=refund_leg_id)
-        if leg.sent_at is not None or leg.status not in UNSETTLED:
-            return None
-        leg.sent_at = at
-        leg.next_check_at = at + FIRST_CHECK_AFTER
-        leg.save(update_fields=["sent_at", "next_check_at", "updated_at"])
-    return leg
+    """Mark a leg as sent, before it is; None if it was already. One statement, so only one caller ever sends it."""
+    waiting = RefundLeg.objects.of(actor).filter(id=refund_leg_id, sent_at__isnull=True, status__in=UNSETTLED)
+    if not waiting.update(sent_at=at, next_check_at=at + FIRST_CHECK_AFTER, updated_at=timezone.now()):
+        return None
+    return RefundLeg.objects.select_related("payment_intent", "operation", "refund").get(id=refund_leg_id)
 
 
 def _send(leg: RefundLeg, *, actor: Actor, at: datetime) -> None:
