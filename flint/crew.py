@@ -79,6 +79,7 @@ def main() -> None:
     while not stop.wait(0.2):
         for member in members:
             member.tend()
+    home.ready.unlink(missing_ok=True)
     deadline = time.monotonic() + GRACE_SECONDS
     for member in members:
         member.ask_to_stop()

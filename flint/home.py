@@ -11,6 +11,8 @@ from pathlib import Path
 
 from flint.postgres import Server
 
+LARGEST_LOG = 20 * 1024 * 1024
+
 
 class AlreadyRunning(RuntimeError):
     """Another `up` uses this folder."""
@@ -44,6 +46,9 @@ class Home:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
         self.logs.mkdir(exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > LARGEST_LOG:
+                log.replace(log.with_suffix(".log.1"))
         if not self.secret_key:
             self._write("secret-key", secrets.token_urlsafe(50))
 

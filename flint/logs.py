@@ -41,6 +41,9 @@ def configure(*, readable: bool) -> None:
             "loggers": {
                 "django.server": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
+                # One line when a task has ended is enough.
+                "celery.beat": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
                 "psycopg.pool": {"level": "ERROR"},
             },
         }

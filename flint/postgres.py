@@ -9,7 +9,6 @@ import functools
 import hashlib
 import importlib.util
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -144,8 +143,7 @@ class Server:
         arguments = ["-D", str(draft), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
         if self.options.get("fsync") == "off":
             arguments.append("--no-sync")
-        user = _user()
-        made = subprocess.run([*user.prefix, str(binaries() / "initdb"), *arguments], **QUIET, **user.process)
+        made = subprocess.run([*_user().prefix, str(binaries() / "initdb"), *arguments], **QUIET)
         if made.returncode:
             raise PostgresError(f"initdb failed.\n{made.stdout}")
         draft.rename(self.cluster)
@@ -155,16 +153,14 @@ class Server:
         # would believe in it. Should one live after all, the cluster's shared memory still keeps a second one out.
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
         (self.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
-        user = _user()
         flags = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*user.prefix, str(binaries() / "postgres"), "-D", str(self.cluster), *flags],
+                [*_user().prefix, str(binaries() / "postgres"), "-D", str(self.cluster), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for the one who started us.
-                **user.process,
             )
 
     def _answers(self) -> bool:
@@ -211,23 +207,39 @@ def _major_version() -> str:
 
 @dataclass(frozen=True)
 class User:
-    """Whom PostgreSQL, which refuses to run as root, takes us for: what goes before its commands, and their owner."""
+    """Whom PostgreSQL, which refuses to run as root, takes us for: a prefix to its commands, and who owns its files."""
 
     prefix: tuple[str, ...] = ()
-    process: dict = field(default_factory=dict)
     uid: int = field(default_factory=os.geteuid)
+
+    def works(self) -> bool:
+        """Tell whether this machine lets us."""
+        return not self.prefix or (
+            shutil.which(self.prefix[0]) is not None and subprocess.run([*self.prefix, "true"], **QUIET).returncode == 0
+        )
+
+
+# Root by another name: no account is needed, and files stay root's.
+NAMESPACE = User(("unshare", "--user", "--map-user=1000", "--map-group=1000"))
+# Where containers forbid that: an account without rights, except to pass through root's folders to its own.
+NOBODY = User(
+    ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    + ("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+    uid=65534,
+)
 
 
 @functools.cache
 def _user() -> User:
-    """Ourselves; for root, a user namespace in which root has another name, or ``nobody`` where there are none."""
-    if os.geteuid() != 0:
-        return User()
-    prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-    if shutil.which("unshare") and subprocess.run([*prefix, "true"], **QUIET).returncode == 0:
-        return User(prefix)
-    nobody = pwd.getpwnam("nobody")
-    return User(process={"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}, uid=nobody.pw_uid)
+    """
+    Return whom to run PostgreSQL as.
+
+    :raises PostgresError: for root on a machine that knows no way.
+    """
+    for user in (NAMESPACE, NOBODY) if os.geteuid() == 0 else (User(),):
+        if user.works():
+            return user
+    raise PostgresError("PostgreSQL does not run as root, and neither unshare nor setpriv works: use another account.")
 
 
 def _make_private(folder: Path) -> None:

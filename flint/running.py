@@ -44,6 +44,7 @@ def prepare_environment(arguments: list[str]) -> None:
     os.environ["FLINT_DATA"] = str(home.path)
     os.environ["FLINT_PORT"] = str(port)
     os.environ.setdefault("FLINT_BASE_URL", f"http://localhost:{port}")
+    os.environ.setdefault("FLINT_INTERNAL_URL", f"http://{LOOPBACK}:{port}")
     os.environ.setdefault("FLINT_SECRET_KEY", home.secret_key)
     os.environ.setdefault("FLINT_HOSTS", "localhost,127.0.0.1,[::1]")
 

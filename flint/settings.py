@@ -6,6 +6,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_SECRET_KEY      signs sessions and links; required unless `up` keeps one in FLINT_DATA
     FLINT_HOSTS           names this install answers to, separated by commas
     FLINT_BASE_URL        public address, used in links
+    FLINT_INTERNAL_URL    where our own processes reach the web server, when not there
     FLINT_BROKER_URL      Celery broker, when it is neither REDIS_URL nor the database
     DATABASE_URL          PostgreSQL 15 or newer, in place of the embedded one
     DATABASE_REPLICA_URL  a read replica of it, for reports
@@ -33,6 +34,7 @@ IS_EMBEDDED = not env.str("DATABASE_URL", default="")
 
 DEBUG = env.bool("FLINT_DEBUG", default=False)
 BASE_URL = env.str("FLINT_BASE_URL", default="http://localhost:8000").rstrip("/")
+INTERNAL_URL = env.str("FLINT_INTERNAL_URL", default=BASE_URL).rstrip("/")
 ALLOWED_HOSTS = env.list("FLINT_HOSTS", default=LOOPBACK if DEBUG or IS_EMBEDDED else [])
 SECRET_KEY = env.str("FLINT_SECRET_KEY", default="") or (HOME.secret_key if IS_EMBEDDED else "")
 DEBUG_SECRET_KEY = "not-a-secret-for-development-on-this-machine-only"
@@ -52,11 +54,13 @@ elif len(SECRET_KEY) < 32 or len(set(SECRET_KEY)) < 8 or SECRET_KEY == DEBUG_SEC
     raise ImproperlyConfigured("FLINT_SECRET_KEY can be guessed: use 50 random characters.")
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("Set FLINT_HOSTS to the names this install answers to, such as pay.example.com.")
-if urlsplit(BASE_URL).scheme not in {"http", "https"} or not urlsplit(BASE_URL).hostname:
-    raise ImproperlyConfigured("FLINT_BASE_URL is not an http(s) address.")
+for name, url in {"FLINT_BASE_URL": BASE_URL, "FLINT_INTERNAL_URL": INTERNAL_URL}.items():
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ImproperlyConfigured(f"{name} is not an http(s) address.")
 
 IS_HTTPS = BASE_URL.startswith("https://")
-ALLOWED_HOSTS = list({*ALLOWED_HOSTS, *LOOPBACK})  # Health checks come from this machine.
+# Health checks come from this machine, sandbox notices from a worker.
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, *LOOPBACK, urlsplit(INTERNAL_URL).hostname]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
@@ -130,7 +134,15 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "flint.api.errors.handle",
 }
 
-UNFOLD = {"SITE_TITLE": "Flint", "SITE_HEADER": "Flint", "SITE_SUBHEADER": "Orders, payments, refunds"}
+UNFOLD = {
+    "SITE_TITLE": "Flint",
+    "SITE_HEADER": "Flint",
+    "SITE_SUBHEADER": "Orders, payments, refunds",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "STYLES": ["flint.admin.stylesheet"],
+    "SIDEBAR": {"navigation": "flint.admin.navigation"},
+}
 
 # Where things are kept
 

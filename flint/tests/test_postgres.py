@@ -149,7 +149,20 @@ def test_a_durable_server_waits_for_the_disk(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to run as")
-def test_root_runs_it_as_somebody_else(server):
+@pytest.mark.parametrize("user", [postgres.NAMESPACE, postgres.NOBODY], ids=["namespace", "nobody"])
+def test_root_runs_it_as_somebody_else_behind_folders_of_its_own(tmp_path, monkeypatch, user):
+    if not user.works():
+        pytest.skip(f"this machine does not let us {user.prefix[0]}")
+    monkeypatch.setattr(postgres, "_user", lambda: user)
+    home = tmp_path / "root-only"
+    home.mkdir(mode=0o700)
+    server = Server(home / "server", durable=False)
+    server.start()
+    run(server, "CREATE TABLE kept AS SELECT 1 AS n")
+    server.stop()
+    server.start()
+    assert run(server, "SELECT n FROM kept") == [(1,)]
     process = Path(f"/proc/{server._pid()}")
     is_in_a_namespace = process.joinpath("uid_map").read_text() != Path("/proc/self/uid_map").read_text()
     assert is_in_a_namespace or process.stat().st_uid != 0
+    server.destroy()

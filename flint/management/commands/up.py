@@ -1,9 +1,6 @@
 """`manage.py up`: the whole product on this machine, until Ctrl-C."""
 
 import contextlib
-import hashlib
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -17,6 +14,7 @@ from django.urls import Resolver404, resolve
 from flint import crew, running
 from flint.home import AlreadyRunning, Home
 from flint.postgres import PostgresError
+from flint.seed import seed
 
 BANNER = """
 Flint is ready.
@@ -25,14 +23,17 @@ Flint is ready.
   {places}
   API key        {api_key}
 {staff}
-Try:
+Ask who you are, make an order, pay it:
 
-  curl -s {base_url}/v1/developer/auth-context -H 'Authorization: Bearer {api_key}'
+  KEY={api_key}
 
-  curl -s {base_url}/v1/orders -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
-    -d '{{"line_items": [{{"name": "Tea", "quantity": 2, "unit_price_money": {{"amount": 450, "currency": "EUR"}}}}]}}'
+  curl -s {base_url}/v1/developer/auth-context -H "X-API-Key: $KEY"
 
-  curl -s {base_url}/v1/orders/ORDER_ID/pay -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\
+  ORDER=$(curl -s {base_url}/v1/orders -H "X-API-Key: $KEY" -H 'Content-Type: application/json' -d \\
+    '{{"line_items": [{{"name": "Tea", "quantity": 2, "unit_price_money": {{"amount": 450, "currency": "EUR"}}}}]}}' \\
+    | grep -o 'ord_[0-9A-Z]*' | head -1); echo $ORDER
+
+  curl -s {base_url}/v1/orders/$ORDER/pay -H "X-API-Key: $KEY" -H 'Content-Type: application/json' \\
     -d '{{"action": "pay", "payment_source": {{"token": "pm_card_visa"}}}}'
 
 Ctrl-C stops everything; the data stays in {data}, logs are in {data}/logs.
@@ -101,18 +102,12 @@ class Command(BaseCommand):
                 database.stop()
 
     def seed(self, home: Home) -> dict:
-        """Make the demo merchant once per database; its key is stored as a hash, so what was told then is kept here."""
-        if importlib.util.find_spec("flint.seed") is None:
-            return {}
-        address = "|".join(str(settings.DATABASES["default"].get(part)) for part in ("HOST", "PORT", "NAME"))
-        database = hashlib.sha256(address.encode()).hexdigest()
-        with contextlib.suppress(FileNotFoundError):
-            kept = json.loads(home.seed.read_text())
-            if kept["database"] == database:
-                return kept["facts"]
-        self.say("Making a demo merchant")
-        facts = importlib.import_module("flint.seed").seed()
-        home.write(home.seed, {"database": database, "facts": facts})
+        """Make the demo merchant, or find it; its key is stored as a hash, so what was told the first time is kept."""
+        known = json.loads(home.seed.read_text()) if home.seed.exists() else {}
+        if not known:
+            self.say("Making a demo merchant")
+        facts = seed(known)
+        home.write(home.seed, facts)
         return facts
 
     def announce(self, home: Home, facts: dict) -> None:
