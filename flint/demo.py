@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -334,21 +334,9 @@ def prepare_environment() -> None:
     os.environ.setdefault("FLINT_HOSTS", "localhost")
 
 
-@contextmanager
-def somewhere(home: Home, *, say: Callable[[str], None]) -> Iterator[Place]:
-    """Find the installation that runs on a data folder, or start one on a folder of its own for as long as needed."""
-    place = running_on(home)
-    if place is not None:
-        yield place
-        return
-    say(f"Nothing runs on {home.path}: starting an installation of its own.")
-    with tempfile.TemporaryDirectory(prefix="flint-demo-") as folder, started_on(Home(Path(folder) / "data")) as place:
-        yield place
-
-
 def running_on(home: Home) -> Place | None:
     """Return the installation that says it is ready on a data folder, if it answers."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, httpx.HTTPError, ValueError, KeyError, TypeError):
         ready = json.loads(home.ready.read_text())
         place = Place(ready["base_url"], ready["api_key"])
         if httpx.get(f"{place.base_url}/readyz", timeout=10, trust_env=False).status_code == 200:
@@ -357,9 +345,9 @@ def running_on(home: Home) -> Place | None:
 
 
 @contextmanager
-def started_on(home: Home) -> Iterator[Place]:
+def started() -> Iterator[Place]:
     """
-    Run `manage.py up` on a data folder while the block runs; stop it, and all that belongs to it, afterwards.
+    Run `manage.py up` on a folder of its own while the block runs; then stop it and delete all of it.
 
     :raises CannotPlay: if it does not get ready; with what it said.
     """
@@ -367,9 +355,8 @@ def started_on(home: Home) -> Iterator[Place]:
     ours = ("FLINT_", "DATABASE_", "REDIS_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     manage = Path(__file__).resolve().parent.parent / "manage.py"
-    home.path.mkdir(parents=True, exist_ok=True)
-    said = home.path.with_suffix(".out")
-    with said.open("wb") as output:
+    with tempfile.TemporaryDirectory(prefix="flint-demo-") as folder, Path(folder, "up.log").open("w+b") as output:
+        home = Home(Path(folder) / "data")
         up = subprocess.Popen(
             [sys.executable, str(manage), "up", "--port", "0", "--data", str(home.path)],
             stdin=subprocess.DEVNULL,
@@ -379,17 +366,22 @@ def started_on(home: Home) -> Iterator[Place]:
             # Ctrl-C in the terminal is for us; we pass it on once.
             start_new_session=True,
         )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while (place := running_on(home)) is None:
-            if up.poll() is not None or time.monotonic() > deadline:
-                raise CannotPlay(f"`manage.py up` did not get ready:\n{said.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.1)
-        yield place
-    finally:
-        up.send_signal(signal.SIGINT)
         try:
-            up.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            up.kill()
-            up.wait()
+            deadline = time.monotonic() + START_SECONDS
+            while (place := running_on(home)) is None:
+                if up.poll() is not None or time.monotonic() > deadline:
+                    raise CannotPlay(f"`manage.py up` did not get ready:\n{_end_of(output)}")
+                time.sleep(0.1)
+            yield place
+        finally:
+            up.send_signal(signal.SIGINT)
+            try:
+                up.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                up.kill()
+                up.wait()
+
+
+def _end_of(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode(errors="replace")[-2000:]

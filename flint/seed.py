@@ -1,4 +1,4 @@
-"""A demo merchant keys, staff, customers, and orders that the real services walked into interesting states."""
+"""A demo merchant: keys, staff, customers, and orders that the real services walked into interesting states."""
 
 import secrets
 from collections.abc import Callable, Mapping

@@ -27,14 +27,9 @@ class Command(BaseCommand):
             raise CommandError("--base-url and --api-key go together.")
         if api_key and not api_key.startswith("flint_test_"):
             raise CommandError("The demo pays with test cards: give it a test key (flint_test_…), not a live one.")
-        for name in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, interrupt)
+        place = demo.Place(base_url.rstrip("/"), api_key) if base_url else demo.running_on(Home(Path(data)))
         try:
-            if base_url:
-                passed = self.play(demo.Place(base_url.rstrip("/"), api_key))
-            else:
-                with demo.somewhere(Home(Path(data)), say=self.say) as place:
-                    passed = self.play(place)
+            passed = self.play(place) if place else self.play_on_its_own(data)
         except demo.CannotPlay as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
@@ -44,6 +39,13 @@ class Command(BaseCommand):
 
     def play(self, place: demo.Place) -> bool:
         return demo.Demo(place, say=self.say).play()
+
+    def play_on_its_own(self, data: str) -> bool:
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, interrupt)
+        self.say(f"Nothing runs on {data}: starting an installation for the length of the demo.")
+        with demo.started() as place:
+            return self.play(place)
 
     def say(self, text: str) -> None:
         self.stdout.write(text)
