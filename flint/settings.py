@@ -134,6 +134,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "flint.api.errors.handle",
 }
 
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {
     "SITE_TITLE": "Flint",
     "SITE_HEADER": "Flint",
