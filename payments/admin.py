@@ -63,13 +63,20 @@ def _leg(leg: PaymentIntent) -> dict[str, Any]:
         "id": leg.id,
         "money": leg.money,
         "source": source_text(leg),
-        "badge": badge(leg.status),
+        "badge": _badge(leg),
         "when": leg.created_at,
         "amounts": [(name, Money(amount, leg.currency)) for name, amount in amounts if amount],
         "hold_until": leg.authorization_expires_at if leg.capturable_amount else None,
         "error": error_text(leg.error_code, leg.error_message),
         "tries": [_try(call) for call in leg.calls],
     }
+
+
+def _badge(leg: PaymentIntent) -> str:
+    """Show the status; a leg that was declined and may be tried again says so."""
+    if leg.status == "requires_payment_method" and leg.error_code:
+        return badge("failed", "Declined")
+    return badge(leg.status)
 
 
 KINDS = {"confirm": "Payment", "capture": "Capture", "cancel": "Cancellation"}
@@ -79,8 +86,7 @@ def _try(call: PaymentOperation) -> dict[str, str]:
     if call.is_unanswered:
         result = "no answer from the processor yet"
     elif call.error_code and not call.captured_amount:
-        result = error_text(call.error_code, call.error_message).rstrip(".")
-        result = result[:1].lower() + result[1:]
+        result = words(call.error_code).lower()
     else:
         result = words(call.result).lower() or "done"
     amount = f" of {call.money}" if call.kind != "cancel" else ""
@@ -148,6 +154,8 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
     """One payment. Secrets of the buyer and raw answers of the processor are not among what it shows."""
 
     icon = "credit_card"
+    title = "Payments"
+    rank = 2
     list_display = ("source", "status_badge", "order_column", "amount_column", "captured", "refunded", "created")
     list_display += ("environment_column",)
     list_filter = ("status", "created_at", EnvironmentFilter)
@@ -170,7 +178,7 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Status")
     def status_badge(self, leg: PaymentIntent) -> str:
-        return badge(leg.status)
+        return _badge(leg)
 
     @admin.display(description="Order")
     def order_column(self, leg: PaymentIntent) -> str:

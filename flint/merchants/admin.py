@@ -24,6 +24,7 @@ class SetupAdmin(ReadOnlyAdmin):
 @admin.register(Merchant)
 class MerchantAdmin(SetupAdmin):
     icon = "storefront"
+    rank = 6
     list_display = ("name", "business_name", "email", "reporting_timezone", "created")
     fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "late_money", "created")
     readonly_fields = fields
@@ -35,6 +36,7 @@ class MerchantAdmin(SetupAdmin):
 @admin.register(Environment)
 class EnvironmentAdmin(SetupAdmin):
     icon = "deployed_code"
+    rank = 7
     list_display = ("name", "kind_badge", "merchant", "processor", "is_default", "created")
     list_select_related = ("merchant",)
     fields = ("id", "merchant_name", "name", "kind", "sandbox_id", "processor", "is_default", "created")
@@ -55,6 +57,8 @@ class EnvironmentAdmin(SetupAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(SetupAdmin):
     icon = "key"
+    title = "API keys"
+    rank = 8
     list_display = ("name", "begins_with", "status_badge", "environment_column", "last_used", "expires", "created")
     list_select_related = ("environment__merchant",)
     fields = ("id", "name", "begins_with", "status", "scope_list", "environment_name")
@@ -94,6 +98,8 @@ class ApiKeyAdmin(SetupAdmin):
 class StaffMemberAdmin(SetupAdmin):
     right = Right.READ_STAFF
     icon = "group"
+    title = "Staff"
+    rank = 9
     list_display = ("user", "role", "merchant", "created")
     list_select_related = ("user", "merchant")
     fields = ("id", "username", "role", "merchant_name", "created")

@@ -1,0 +1,45 @@
+"""Customers in the admin."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from flint.admin import EnvironmentFilter, ReadOnlyAdmin
+from orders.models import Customer
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    """Who buys, and a way to their orders."""
+
+    icon = "person"
+    list_display = ("email", "name", "phone", "created", "environment_column")
+    list_filter = (EnvironmentFilter,)
+    list_select_related = ("environment__merchant",)
+    search_fields = ("email",)
+    search_help_text = "Email, name or id"
+    fields = ("id", "email", "name", "phone", "external_reference_id", "is_verified", "tax_exempt", "internal_note")
+    fields += ("orders_link", "created")
+    readonly_fields = fields
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if term.startswith("cus_"):
+            return queryset.filter(id=term), False
+        if "@" in term:
+            return queryset.alias(lower=Lower("email")).filter(lower__startswith=term.lower()), False
+        return queryset.filter(name__istartswith=term), False
+
+    @admin.display(description="Orders")
+    def orders_link(self, customer: Customer) -> str:
+        return format_html(
+            '<a class="fl-link" href="{}?q={}">Orders of {}</a>',
+            reverse("admin:orders_order_changelist"),
+            customer.email,
+            customer,
+        )
