@@ -11,17 +11,17 @@ from django.urls import get_urlconf, reverse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
+from flint.api.components import MEANING
 from flint.api.errors import type_of
 from flint.api.handbook import Handbook
-from flint.api.schema import MEANING
 from flint.api.views import ApiView
 
 PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document of this installation, made once per process."""
-    return _document(get_urlconf() or settings.ROOT_URLCONF)
+def document(urlconf: str | None = None) -> dict[str, Any]:
+    """Return the OpenAPI document of this installation, or of another URL conf; made once per process."""
+    return _document(urlconf or get_urlconf() or settings.ROOT_URLCONF)
 
 
 @cache

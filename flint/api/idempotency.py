@@ -145,6 +145,8 @@ def _claim(request: Any, command: Command, claim: str) -> Reply | None:
         **_identity(request, command), state=IdempotencyRecord.State.IN_PROGRESS, claim=claim, lease_until=lease_until
     )
     IdempotencyRecord.objects.bulk_create([record], ignore_conflicts=True)
+    if not request.idempotency_key_given:
+        return None
     stored = _find(record.environment_id, command.key)
     if stored is None:
         # Its owner was refused and let go between our two statements.

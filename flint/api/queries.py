@@ -31,7 +31,7 @@ from flint.api.fields import (
     StrictString,
     TimestampField,
 )
-from flint.api.serializers import shared
+from flint.api.serializers import codes_of_members, shared
 
 MAX_EXPAND = 10
 PAGING = ("page_size", "page_token", "sort_by", "sort_direction")
@@ -133,6 +133,10 @@ class Query(Coded, serializers.Serializer):
             renamed = {reason: _in_a_query(code) for reason, code in field.codes.items()}
             field.codes = {"blank": renamed.get("type", "INVALID_QUERY_PARAMETER"), **renamed}
         return fields
+
+    def possible_codes(self):
+        # A query string cannot say null.
+        return (super().possible_codes() | codes_of_members(self)) - {"NULL_NOT_ALLOWED"}
 
     def read(self, parameters: QueryDict) -> dict[str, Any]:
         """

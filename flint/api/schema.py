@@ -4,15 +4,15 @@ import inspect
 import re
 from typing import Any
 
-from babel.numbers import list_currencies
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 
 from flint.api import metadata
-from flint.api.errors import STATUS, TYPE
+from flint.api.components import COMPONENTS, HEADERS, MEANING, PARAMETERS, SECURITY_SCHEMES, TEXT
+from flint.api.errors import STATUS
+from flint.api.serializers import Input, Output, Patch, Tagged, shared
 from flint.api.spectacular_settings import API_VERSION
 from flint.errors import FlintError
-from flint.money import is_known_currency
 
 ALWAYS = ["INVALID_REQUEST", "INVALID_API_VERSION", "RATE_LIMIT_EXCEEDED", "INTERNAL_ERROR", "SERVICE_UNAVAILABLE"]
 WITH_A_KEY = [
@@ -39,160 +39,6 @@ ONCE = [
     "CONCURRENT_MODIFICATION",
 ]
 QUERY = ["UNSUPPORTED_QUERY_PARAM", "INVALID_QUERY_PARAMETER", "INVALID_QUERY"]
-
-MEANING = {
-    400: "What was sent cannot be accepted as it is.",
-    401: "No key, or not a valid one.",
-    402: "The payment was declined, and no attempt exists to carry the decline.",
-    403: "The key lacks a scope, or the caller may not do this.",
-    404: "Absent, or of another environment.",
-    409: "Right in itself, but not in the present state.",
-    413: "The body has more than 1 MiB.",
-    415: "The body is not JSON.",
-    429: "Too many requests.",
-    500: "A defect of Flint.",
-    503: "A part that Flint needs is out of reach; nothing was changed.",
-}
-
-MONEY = {
-    "type": "object",
-    "description": "Minor units and an ISO 4217 currency.",
-    "properties": {
-        "amount": {"type": "integer", "format": "int64", "minimum": 0},
-        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
-    },
-    "required": ["amount", "currency"],
-    "additionalProperties": False,
-}
-TEXT = {"type": "string"}
-TEXTS = {"type": "array", "items": TEXT}
-MONEY_FACTS = [
-    "current_money",
-    "submitted_money",
-    "required_money",
-    "gap_money",
-    "maximum_money",
-    "capturable_money",
-    "tip_capable_money",
-    "expected_attempt_outstanding_money",
-]
-FACTS: dict[str, Any] = {
-    "reason": TEXT,
-    "supported_actions": TEXTS,
-    "current_status": TEXT,
-    "current_version": {"type": "integer", "format": "int64"},
-    "blocking_resources": {
-        "type": "array",
-        "maxItems": 25,
-        "items": {
-            "type": "object",
-            "properties": {"resource_type": TEXT, "resource_id": TEXT, "status": TEXT},
-            "required": ["resource_type", "resource_id"],
-        },
-    },
-    "blocking_resource_count": {"type": "integer"},
-    "conflicting_fields": TEXTS,
-    "existing_checkout_session_id": TEXT,
-    "current_checkout_session_id": TEXT,
-    "order_payment_attempt_id": TEXT,
-    "payment_attempt_status": TEXT,
-    "is_resumable": {"type": "boolean"},
-    "payment_intent_ids": TEXTS,
-    "limit": {"type": "integer", "format": "int64"},
-    **{name: {"$ref": "#/components/schemas/SignedMoney"} for name in MONEY_FACTS},
-}
-REMEDIATION = {
-    "type": "object",
-    "properties": {
-        "retryable": {"type": "boolean"},
-        "next_steps": TEXT,
-        "next_actions": {"type": "array", "items": {"type": "object"}},
-        "missing_or_invalid_fields": TEXTS,
-    },
-}
-CURRENCIES = sorted(code for code in list_currencies() if is_known_currency(code))
-COMPONENTS: dict[str, Any] = {
-    "Currency": {"type": "string", "description": "An ISO 4217 code in upper case.", "enum": CURRENCIES},
-    "Money": MONEY,
-    "SignedMoney": MONEY
-    | {
-        "description": "Minor units, possibly negative, and an ISO 4217 currency.",
-        "properties": MONEY["properties"] | {"amount": {"type": "integer", "format": "int64"}},
-    },
-    "Meta": {
-        "type": "object",
-        "properties": {
-            "api_version": {"type": "string", "format": "date"},
-            "request_id": TEXT,
-            "idempotency_replayed": {"type": "boolean"},
-            "warnings": {"type": "array", "items": {"type": "object"}},
-        },
-        "required": ["api_version", "request_id"],
-    },
-    "ErrorDetail": {
-        "type": "object",
-        "properties": {"code": TEXT, "message": TEXT, "param": TEXT, **FACTS},
-        "required": ["code", "message"],
-    },
-    "Error": {
-        "type": "object",
-        "properties": {
-            "error": {
-                "type": "object",
-                "properties": {
-                    "type": {"type": "string", "enum": sorted({*TYPE.values(), "internal_error"})},
-                    "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]+$"},
-                    "message": TEXT,
-                    "error_source": {"type": "string", "enum": ["merchant", "integration", "flint"]},
-                    "doc_url": TEXT,
-                    "request_id": TEXT,
-                    "param": TEXT,
-                    "details": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorDetail"}},
-                    "remediation": REMEDIATION,
-                    "scope_requirement": {
-                        "type": "object",
-                        "properties": {"mode": {"type": "string", "enum": ["all", "any"]}, "scopes": TEXTS},
-                        "required": ["mode", "scopes"],
-                    },
-                    "missing_scopes": TEXTS,
-                    **FACTS,
-                },
-                "required": ["type", "code", "message", "error_source", "doc_url"],
-            }
-        },
-        "required": ["error"],
-        "additionalProperties": False,
-    },
-}
-SECURITY_SCHEMES = {
-    "BearerAuth": {"type": "http", "scheme": "bearer", "description": "An API key as `Authorization: Bearer <key>`."},
-    "ApiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
-}
-HEADERS = {
-    "X-Request-Id": {"schema": TEXT, "description": "The caller's own, or a generated one."},
-    "Flint-Version": {"schema": {"type": "string", "format": "date"}, "description": "The version of this answer."},
-}
-PARAMETERS = {
-    "RequestId": {
-        "name": "X-Request-Id",
-        "in": "header",
-        "description": "Your name for this request, up to 255 characters: echoed, and kept with all that it causes.",
-        "schema": TEXT,
-    },
-    "FlintVersion": {
-        "name": "Flint-Version",
-        "in": "header",
-        "description": "The version of the API that you were built for.",
-        "schema": {"type": "string", "enum": [API_VERSION]},
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "Your name for this wish. A repeat with the same key and body has no second effect and gets the "
-        "first answer, for at least 24 hours.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    },
-}
 
 
 class CodedFieldExtension(OpenApiSerializerFieldExtension):
@@ -262,7 +108,7 @@ class FlintSchema(AutoSchema):
     def _query_parameters(self) -> list[dict[str, Any]]:
         query_class = self.view.queries.get(self.method)
         parameters = []
-        for name, field in query_class(context={}).fields.items() if query_class else ():
+        for name, field in shared(query_class).fields.items() if query_class else ():
             parameter = {"name": name, "in": "query", "schema": self.map_field(field, "request")}
             if field.required:
                 parameter["required"] = True
@@ -285,18 +131,17 @@ class FlintSchema(AutoSchema):
         bodies = {success: self._success()}
         for status in self._error_statuses():
             bodies[str(status)] = {
-                "description": MEANING[status],
+                "description": MEANING.get(status, ""),
                 "headers": HEADERS,
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             }
         return bodies
 
     def _success(self) -> dict[str, Any]:
-        raw = getattr(self.view, "raw_output", None)
         return {
             "description": "Done." if self.method != "GET" else "Found.",
             "headers": self._headers(),
-            "content": {"application/json": {"schema": raw or self._envelope()}},
+            "content": {"application/json": {"schema": self.view.raw_output or self._envelope()}},
         }
 
     def _headers(self) -> dict[str, Any]:
@@ -333,8 +178,6 @@ class FlintSchema(AutoSchema):
         return type(serializer).__name__.removesuffix("Output")
 
     def _map_basic_serializer(self, serializer, direction):
-        from flint.api.serializers import Input, Output, Patch, Tagged
-
         if isinstance(serializer, Tagged):
             return self._union(serializer)
         form = super()._map_basic_serializer(serializer, direction)
@@ -384,7 +227,7 @@ class FlintSchema(AutoSchema):
             codes += ["RESOURCE_NOT_FOUND", "ROUTE_NOT_FOUND"]
         for declared in (self.view.inputs, self.view.queries):
             if self.method in declared:
-                codes += codes_of(declared[self.method](context={}))
+                codes += shared(declared[self.method]).possible_codes()
         if self._lists():
             codes.append("CURSOR_MISMATCH")
         codes += self.view.codes.get(self.method, ())
@@ -403,39 +246,6 @@ class FlintSchema(AutoSchema):
         for code in self.view.codes.get(self.method, ()):
             statuses |= {status for status in [status_of_code(code)] if status}
         return sorted(statuses)
-
-
-def codes_of(part: Any) -> set[str]:
-    """Return every code that a field, input or query may refuse with, its members' included."""
-    from flint.api import fields, serializers
-
-    codes = {code for reason, code in part.codes.items() if reason not in ("required", "null")}
-    if part.required and part.parent is not None:
-        codes.add(part.code_for("required"))
-    if not part.allow_null and part.parent is not None:
-        codes.add(part.code_for("null"))
-    if isinstance(part, fields.MetadataField):
-        codes |= {
-            "INVALID_METADATA_KEY",
-            "METADATA_KEY_TOO_LONG",
-            "METADATA_VALUE_TOO_LONG",
-            "METADATA_TOO_MANY_KEYS",
-            "METADATA_TOO_LARGE",
-            "RESERVED_METADATA_KEY",
-        }
-    if isinstance(part, fields.ListOf):
-        codes |= codes_of(part.child)
-    for cls in type(part).__mro__:
-        codes.update(cls.__dict__.get("refusals", ()))
-    if isinstance(part, serializers.Input) and part.reserved:
-        codes.add("RESERVED_FIELD_NOT_YET_SUPPORTED")
-    if isinstance(part, serializers.Tagged):
-        for variant in part.variants.values():
-            codes |= codes_of(variant(context={}))
-    for member in getattr(part, "fields", {}).values():
-        if hasattr(member, "codes"):
-            codes |= codes_of(member)
-    return codes
 
 
 def _refusals(cls: type[FlintError]) -> list[type[FlintError]]:

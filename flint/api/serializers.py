@@ -18,14 +18,13 @@ class Input(Coded, serializers.Serializer):
 
     ``reserved`` names members of the contract that this installation cannot serve yet.
     ``body_optional`` lets a request leave the whole body out, as if it were ``{}``.
-    ``refusals`` names the codes that ``validate`` refuses with, for the API document.
+    ``refusals`` names the codes that ``validate`` refuses with.
     """
 
     codes = {"type": "INVALID_REQUEST"}
     default_error_messages = {"type": "This field is an object."}
     reserved: frozenset[str] | set[str] | dict[str, str] = frozenset()
     body_optional = False
-    refusals: tuple[str, ...] = ()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, Mapping):
@@ -39,6 +38,12 @@ class Input(Coded, serializers.Serializer):
             raise ValidationError(unknown)
         return values
 
+    def possible_codes(self):
+        codes = super().possible_codes() | {"UNKNOWN_FIELD"}
+        if self.reserved:
+            codes.add("RESERVED_FIELD_NOT_YET_SUPPORTED")
+        return codes | codes_of_members(self)
+
     def _refusal_of(self, name: str) -> ErrorDetail:
         if name in self.reserved:
             return ErrorDetail("This installation does not support this field yet.", "RESERVED_FIELD_NOT_YET_SUPPORTED")
@@ -50,6 +55,11 @@ class Input(Coded, serializers.Serializer):
         if len(present) != 1:
             self.refuse(code, f"Exactly one of {', '.join(names)} is required.")
         return present[0]
+
+
+def codes_of_members(part: serializers.Serializer) -> set[str]:
+    """Return every code that the members of an input or a query may refuse with."""
+    return set().union(*(member.possible_codes() for member in part.fields.values() if isinstance(member, Coded)))
 
 
 @cache
@@ -96,6 +106,10 @@ class Tagged(Input):
     codes = {"choice": "INVALID_REQUEST"}
     tag = "type"
     variants: dict[str, type[Input]] = {}
+
+    def possible_codes(self):
+        of_variants = (shared(variant).possible_codes() for variant in self.variants.values())
+        return super().possible_codes().union({self.code_for("required")}, *of_variants)
 
     def to_internal_value(self, data):
         if not isinstance(data, Mapping):

@@ -47,6 +47,7 @@ class ApiView(APIView):
     :cvar codes: the refusals that the verb may answer with, beyond the common ones.
     :cvar names: operation ids, such as ``create_order``; made from the path if absent.
     :cvar tag: the group of operations in the document.
+    :cvar raw_output: the schema of an answer that comes without the envelope.
     """
 
     scopes: dict[str, Scopes] = {}
@@ -58,6 +59,7 @@ class ApiView(APIView):
     codes: dict[str, Iterable[str]] = {}
     names: dict[str, str] = {}
     tag = ""
+    raw_output: dict[str, Any] | None = None
 
     schema = FlintSchema()
     http_method_names = ["get", "head", "post", "patch", "delete"]
@@ -163,7 +165,7 @@ class ApiView(APIView):
         return serializer.run_validation(data)
 
     def query(self, query_class: type[Query] | None = None) -> Any:
-        """Return the query string as its declared query class; ``query_class`` is for readers only."""
+        """Return the query string as its declared query class; naming it again is for the reader, and checked."""
         if query_class is not None and not isinstance(self._query, query_class):
             raise TypeError(f"Declare queries = {{{self.verb!r}: {query_class.__name__}}} on {type(self).__name__}.")
         return self._query

@@ -108,11 +108,16 @@ def wire_money(money: Money) -> dict[str, int | str]:
     return {"amount": money.amount, "currency": money.currency}
 
 
+def percent_text(ten_thousandths: int) -> str:
+    """Write a percentage, held in ten-thousandths of a percent, in digits: 107500 is ``10.75``."""
+    sign, (whole, rest) = "-" if ten_thousandths < 0 else "", divmod(abs(ten_thousandths), 10_000)
+    return f"{sign}{whole}.{rest:04d}".rstrip("0").rstrip(".")
+
+
 @lru_cache(maxsize=4096)
 def wire_percent(ten_thousandths: int) -> orjson.Fragment:
-    """Write a percentage, held in ten-thousandths of a percent, as an exact JSON number: 107500 is ``10.75``."""
-    sign, (whole, rest) = "-" if ten_thousandths < 0 else "", divmod(abs(ten_thousandths), 10_000)
-    return orjson.Fragment(f"{sign}{whole}.{rest:04d}".rstrip("0").rstrip("."))
+    """Write a percentage as an exact JSON number; see :func:`percent_text`."""
+    return orjson.Fragment(percent_text(ten_thousandths))
 
 
 def _default(value: Any) -> Any:
