@@ -4,6 +4,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_DATA            folder of the embedded database and of what `manage.py up` keeps
     FLINT_DEBUG           1 for development: error pages, readable logs; loopback only
     FLINT_SECRET_KEY      signs sessions and links; required unless `up` keeps one in FLINT_DATA
+    FLINT_ENCRYPTION_KEYS seal stored secrets, separated by commas; the first seals, all unseal; else the secret key
     FLINT_HOSTS           names this install answers to, separated by commas
     FLINT_BASE_URL        public address, used in links
     FLINT_INTERNAL_URL    where our own processes reach the web server, when not there
@@ -11,6 +12,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     DATABASE_URL          PostgreSQL 15 or newer, in place of the embedded one
     DATABASE_REPLICA_URL  a read replica of it, for reports
     REDIS_URL             Celery broker and cache, in place of the database and the process's memory
+    STRIPE_TIMEOUT        seconds that Stripe has for an answer
 """
 
 import os
@@ -58,6 +60,11 @@ for name, url in {"FLINT_BASE_URL": BASE_URL, "FLINT_INTERNAL_URL": INTERNAL_URL
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise ImproperlyConfigured(f"{name} is not an http(s) address.")
 
+ENCRYPTION_KEYS = env.list("FLINT_ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
+if any(len(key) < 32 or len(set(key)) < 8 for key in ENCRYPTION_KEYS):
+    raise ImproperlyConfigured("A key in FLINT_ENCRYPTION_KEYS can be guessed: use 50 random characters, no comma.")
+STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=30.0)
+
 IS_HTTPS = BASE_URL.startswith("https://")
 # Health checks come from this machine, sandbox notices from a worker.
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, *LOOPBACK, urlsplit(INTERNAL_URL).hostname]
@@ -94,6 +101,7 @@ INSTALLED_APPS = [
     "orders",
     "payments",
     "payments.processors.sandbox",
+    "payments.processors.stripe",
     "refunds",
 ]
 

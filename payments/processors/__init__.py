@@ -9,4 +9,8 @@ def processor_of(name: str) -> Processor:
         from payments.processors.sandbox.adapter import SandboxProcessor
 
         return SandboxProcessor()
+    if name == "stripe":
+        from payments.processors.stripe.adapter import StripeProcessor
+
+        return StripeProcessor()
     raise LookupError(f"no processor named {name!r}")

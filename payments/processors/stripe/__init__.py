@@ -1,0 +1,1 @@
+"""Stripe behind Flint's processor contract. Nothing outside this package knows Stripe's words."""

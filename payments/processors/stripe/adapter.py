@@ -1,0 +1,273 @@
+"""
+Stripe behind Flint's processor contract, through Stripe's own SDK.
+
+Every call that moves money goes out once, with our row's id as its idempotency key and our ids in the metadata. What
+comes back is believed only if it shows this environment, this mode, this operation and this currency; else the outcome
+counts as unknown and is asked for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import stripe
+import structlog
+from django.utils import timezone
+
+from flint.money import Money
+from payments.processors import base
+from payments.processors.base import (
+    DoesNotFit,
+    NoAnswer,
+    Notice,
+    PaymentRequest,
+    PaymentState,
+    RefundRequest,
+    RefundState,
+)
+from payments.processors.stripe import mapping, notices, states
+from payments.processors.stripe.accounts import account_of
+from payments.processors.stripe.client import StripeRefused, is_replay, plain, talking
+from payments.processors.stripe.models import StripeAccount
+
+log = structlog.get_logger(__name__)
+
+SHOWN = ["latest_charge", "payment_method"]
+"""What a PaymentIntent brings along: the hold's expiry, the amount held, and what may be remembered of the source."""
+
+CLOCKS_APART = timedelta(minutes=5)
+"""How far Stripe's clock and ours may be from each other, generously."""
+
+ON_ITS_WAY = timedelta(hours=1)
+"""How long after it was written down a payment may have come into being at Stripe at the latest."""
+
+LOOKED_THROUGH = 20_000
+"""How many objects a search goes through before it admits that it does not know."""
+
+
+class StripeProcessor(base.Processor):
+    """The merchant's own Stripe account, one per environment."""
+
+    name = "stripe"
+
+    def is_configured(self, *, environment_id: str) -> bool:
+        return StripeAccount.objects.filter(pk=environment_id).exists()
+
+    def confirm(self, request: PaymentRequest) -> PaymentState:
+        base.refuse_inside_transaction()
+        account = account_of(request.environment_id)
+        params = {
+            "amount": mapping.to_stripe(request.money),
+            "currency": request.money.currency.lower(),
+            "capture_method": request.capture_method,
+            "confirm": True,
+            # The token decides what is paid with. Naming types instead would have Stripe refuse the whole payment
+            # wherever one of them does not go with the currency or is not switched on in the account.
+            "automatic_payment_methods": {
+                "enabled": True,
+                "allow_redirects": "always" if request.return_url else "never",
+            },
+            "metadata": {
+                states.OPERATION: request.operation_id,
+                states.PAYMENT_INTENT: request.payment_intent_id,
+                states.ORDER: request.order_id or "",
+                states.ENVIRONMENT: request.environment_id,
+            },
+            "expand": SHOWN,
+        }
+        source = "confirmation_token" if request.token.startswith("ctoken_") else "payment_method"
+        params[source] = request.token
+        if request.return_url:
+            params["return_url"] = request.return_url
+
+        def call(client: stripe.StripeClient) -> stripe.PaymentIntent:
+            return client.v1.payment_intents.create(params, {"idempotency_key": request.operation_id})
+
+        return self._move(account, "confirm", call, money=request.money, operation_id=request.operation_id)
+
+    def retrieve_payment(self, *, environment_id: str, reference: str) -> PaymentState | None:
+        return self._payment(account_of(environment_id), reference) if reference else None
+
+    def find_payment(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> PaymentState | None:
+        # Stripe's search lags behind by a minute or more, and a repeated create might create. So the payments of that
+        # time are gone through. Should a list lag as well, whoever asks asks again until its deadline.
+        account = account_of(environment_id)
+        window = _since(since)
+        if since is not None:
+            window["lte"] = int((since + ON_ITS_WAY + CLOCKS_APART).timestamp())
+
+        def pages(client: stripe.StripeClient):
+            return client.v1.payment_intents.list({"created": window, "limit": 100})
+
+        found = self._search(account, "find_payment", operation_id, pages)
+        return self._payment(account, found["id"]) if found else None
+
+    def capture(self, *, environment_id: str, reference: str, operation_id: str, money: Money) -> PaymentState:
+        base.refuse_inside_transaction()
+        account = account_of(environment_id)
+        params = {"amount_to_capture": mapping.to_stripe(money), "expand": SHOWN}
+
+        def call(client: stripe.StripeClient) -> stripe.PaymentIntent:
+            return client.v1.payment_intents.capture(reference, params, {"idempotency_key": operation_id})
+
+        return self._move(account, "capture", call, money=money, reference=reference)
+
+    def cancel(self, *, environment_id: str, reference: str, operation_id: str, reason: str = "") -> PaymentState:
+        base.refuse_inside_transaction()
+        account = account_of(environment_id)
+        params: dict[str, Any] = {"expand": SHOWN}
+        if reason in mapping.CANCEL_REASONS:
+            params["cancellation_reason"] = reason
+
+        def call(client: stripe.StripeClient) -> stripe.PaymentIntent:
+            return client.v1.payment_intents.cancel(reference, params, {"idempotency_key": operation_id})
+
+        return self._move(account, "cancel", call, reference=reference)
+
+    def refund(self, request: RefundRequest) -> RefundState:
+        base.refuse_inside_transaction()
+        account = account_of(request.environment_id)
+        params = {
+            "payment_intent": request.payment_reference,
+            "amount": mapping.to_stripe(request.money),
+            "metadata": {
+                states.OPERATION: request.operation_id,
+                states.REFUND: request.refund_id,
+                states.ENVIRONMENT: request.environment_id,
+            },
+        }
+        if request.reason in mapping.REFUND_REASONS:
+            params["reason"] = request.reason
+        with talking(account, "refund") as client:
+            made = client.v1.refunds.create(params, {"idempotency_key": request.operation_id})
+            if is_replay(made):
+                made = client.v1.refunds.retrieve(made.id)
+        with _only_ours("refund", account):
+            state = states.refund_state(account, plain(made))
+            _expect("operation", request.operation_id, state.operation_id)
+            _expect("amount", request.money, state.money)
+            _expect("payment", request.payment_reference, state.payment_reference)
+        return state
+
+    def retrieve_refund(self, *, environment_id: str, reference: str) -> RefundState | None:
+        return self._refund(account_of(environment_id), reference) if reference else None
+
+    def find_refund(
+        self, *, environment_id: str, operation_id: str, since: datetime | None = None
+    ) -> RefundState | None:
+        account = account_of(environment_id)
+
+        def pages(client: stripe.StripeClient):
+            return client.v1.refunds.list({"created": _since(since), "limit": 100})
+
+        found = self._search(account, "find_refund", operation_id, pages)
+        return self._refund(account, found["id"]) if found else None
+
+    def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
+        try:
+            account = account_of(environment_id)
+        except base.Misconfigured:
+            raise base.BadSignature("no secret to check it with") from None
+        return notices.read(account, headers=headers, body=body, at=at)
+
+    def collection(self, *, environment_id: str) -> dict[str, Any]:
+        account = account_of(environment_id)
+        keys = {"publishable_key": account.publishable_key}
+        if account.connected_account_id:
+            keys["account_id"] = account.connected_account_id
+        return keys
+
+    def _move(
+        self,
+        account: StripeAccount,
+        name: str,
+        call: Callable[[stripe.StripeClient], stripe.PaymentIntent],
+        *,
+        money: Money | None = None,
+        operation_id: str = "",
+        reference: str = "",
+    ) -> PaymentState:
+        """Make a call that moves a PaymentIntent, and return it as it is now. A decline is an answer like any other."""
+        try:
+            with talking(account, name) as client:
+                answer = call(client)
+                if is_replay(answer):
+                    answer = client.v1.payment_intents.retrieve(answer.id, {"expand": SHOWN})
+        except StripeRefused as refusal:
+            # A confirm that was declined has made its payment all the same, and a payment that is canceled already is
+            # what a cancel was for. Any other no stands.
+            intent = refusal.intent
+            is_answer = name == "confirm" or (name == "cancel" and intent and intent.get("status") == "canceled")
+            if not intent or not is_answer:
+                raise
+            answer = intent
+        with _only_ours(name, account):
+            state = states.payment_state(account, plain(answer))
+            _expect("currency", money and money.currency, state.money.currency)
+            _expect("operation", operation_id, state.operation_id)
+            _expect("payment", reference, state.reference)
+        return state
+
+    def _payment(self, account: StripeAccount, reference: str) -> PaymentState | None:
+        try:
+            with talking(account, "retrieve_payment") as client:
+                intent = client.v1.payment_intents.retrieve(reference, {"expand": SHOWN})
+        except StripeRefused as refusal:
+            return _nothing(refusal)
+        return states.payment_state(account, plain(intent))
+
+    def _refund(self, account: StripeAccount, reference: str) -> RefundState | None:
+        try:
+            with talking(account, "retrieve_refund") as client:
+                refund = client.v1.refunds.retrieve(reference)
+        except StripeRefused as refusal:
+            return _nothing(refusal)
+        return states.refund_state(account, plain(refund))
+
+    def _search(
+        self, account: StripeAccount, name: str, operation_id: str, pages: Callable[[stripe.StripeClient], Any]
+    ) -> Mapping[str, Any] | None:
+        """Go through a list for what our operation made. :raises NoAnswer: if the list has no end in sight."""
+        if not operation_id:
+            return None
+        ours = {states.OPERATION: operation_id, states.ENVIRONMENT: account.environment_id}
+        with talking(account, name) as client:
+            seen = 0
+            for found in islice(pages(client).auto_paging_iter(), LOOKED_THROUGH):
+                seen += 1
+                thing = plain(found)
+                if ours.items() <= (thing.get("metadata") or {}).items():
+                    return thing
+        if seen == LOOKED_THROUGH:
+            raise NoAnswer(f"{operation_id} is not among the latest {LOOKED_THROUGH} objects at Stripe")
+        return None
+
+
+@contextmanager
+def _only_ours(call: str, account: StripeAccount) -> Iterator[None]:
+    """Turn an answer that does not fit its call into an unknown outcome: the call was made, and what it did is open."""
+    try:
+        yield
+    except DoesNotFit as error:
+        log.error("stripe.foreign_answer", call=call, environment_id=account.environment_id)
+        raise NoAnswer(f"the answer to {call} is not about it: {error}") from None
+
+
+def _expect(what: str, wanted: Any, found: Any) -> None:
+    if wanted and wanted != found:
+        raise DoesNotFit(f"{what} {found or '(none)'} instead of {wanted}")
+
+
+def _nothing(refusal: StripeRefused) -> None:
+    """Return None for an object that is not there; any other no stands."""
+    if refusal.code != "not_found":
+        raise refusal
+
+
+def _since(moment: datetime | None) -> dict[str, int]:
+    moment = moment or timezone.now() - timedelta(days=1)
+    return {"gte": int((moment - CLOCKS_APART).timestamp())}
