@@ -12,6 +12,7 @@ from flint.api.fields import (
     ListOf,
     MetadataField,
     SignedMoneyField,
+    StrictBoolean,
     StrictInteger,
     StrictString,
     TimestampField,
@@ -62,6 +63,16 @@ class BuyerContactOutput(Output):
     phone = Filled("contact_phone")
 
 
+class BuyerActionOutput(Output):
+    """Something that the buyer may do; a merchant's reads list none."""
+
+    kind = EnumField(["start_return", "resend_receipt"])
+    is_available = StrictBoolean()
+    is_required = StrictBoolean()
+    due_at = TimestampField(required=False)
+    unavailable_reason = StrictString(required=False)
+
+
 def _with_tip(order: Order) -> Order | None:
     return order if order.tip_id else None
 
@@ -100,7 +111,7 @@ class OrderOutput(Output):
     external_reference_id = Filled("external_reference_id")
     metadata = MetadataField(required=False)
     closed_reason = Filled("closed_reason")
-    buyer_actions = Derived(lambda order: [], ListOf(StrictString()))
+    buyer_actions = Derived(lambda order: [], ListOf(BuyerActionOutput()))
     created_at = TimestampField(required=False)
     updated_at = TimestampField(required=False)
 
