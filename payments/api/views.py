@@ -44,6 +44,7 @@ class PayView(ApiView):
             "PAYMENT_NOT_REQUIRED",
             "PAYMENT_SOURCE_REQUIRED",
             "INVALID_PAYMENT_SOURCE",
+            "PAYMENT_SOURCE_CONFLICT",
             "PAYMENT_LEG_SELECTION_REQUIRED",
             "PAYMENT_INTENT_NOT_PART_OF_ORDER",
             "PAYMENT_OPERATION_IN_PROGRESS",

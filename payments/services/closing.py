@@ -125,7 +125,7 @@ def capture(
             if leg.status != "requires_capture":
                 raise InvalidStatusForCapture(current_status=leg.status)
             _refuse_wrong_attempt(order, data.get("order_payment_attempt_id"))
-            money = data.get("amount_money") or order.money(leg.capturable_amount)
+            money = data.get("amount_money", order.money(leg.capturable_amount))
             if money.currency != leg.currency:
                 raise CaptureCurrencyMismatch(param="amount_money.currency")
             if money.amount < 1:

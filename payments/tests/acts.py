@@ -1,0 +1,208 @@
+"""What tests of payments and refunds do over and over, in words, and the proof that a refusal moved nothing."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from threading import Barrier
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from flint.events.models import Event
+from flint.testing.client import ApiClient
+from flint.testing.stories import eur, wire
+from orders.models import Charge, Discount, LedgerEntry, LineItem, Order, TaxBreakdown
+from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.processors.sandbox import dashboard, faults, network
+from payments.processors.sandbox.effects import Effects, effects
+from payments.processors.sandbox.models import SandboxPayment
+from refunds.models import Refund, RefundAllocation, RefundLeg
+
+VISA = "pm_card_visa"
+THREE_D_SECURE = "pm_card_threeDSecure2Required"
+DECLINED = "pm_card_chargeDeclined"
+DEBIT = "pm_usBankAccount_success"
+
+
+def later(**delta: int) -> datetime:
+    """A moment after now."""
+    return timezone.now() + timedelta(**delta)
+
+
+# Calls
+
+
+def pay(api: ApiClient, order: Order, token: str = VISA, *, key: str | None = None, **data: Any) -> Any:
+    """Pay everything that is outstanding, over HTTP."""
+    body = {"action": "pay", "payment_source": {"token": token}, **data}
+    return api.post(f"/v1/orders/{order.id}/pay", body, key=key)
+
+
+def stage(api: ApiClient, order: Order, amount: int | None = None, **data: Any) -> str:
+    """Create a payment intent on an order and return its id."""
+    if amount is not None:
+        data["amount_money"] = wire(eur(amount))
+    made = api.post(f"/v1/orders/{order.id}/payment-intents", data)
+    assert made.status_code == 201, made.content
+    return made.data["payment_intent"]["payment_intent_id"]
+
+
+def confirm(api: ApiClient, order: Order, *chosen: str | tuple[str, str], key: str | None = None, **data: Any) -> Any:
+    """Confirm payment intents, each with a card or with the token it is paired with."""
+    pairs = [(leg, VISA) if isinstance(leg, str) else leg for leg in chosen]
+    intents = [{"payment_intent_id": leg, "token": token} for leg, token in pairs]
+    body = {"action": "confirm_payment_intents", "payment_intents": intents, **data}
+    return api.post(f"/v1/orders/{order.id}/pay", body, key=key)
+
+
+def resume(api: ApiClient, order: Order, attempt_id: str, **data: Any) -> Any:
+    """Go on with an attempt."""
+    body = {"action": "resume", "order_payment_attempt_id": attempt_id, **data}
+    return api.post(f"/v1/orders/{order.id}/pay", body)
+
+
+def hold(api: ApiClient, order: Order, token: str = VISA) -> tuple[str, str]:
+    """Have the whole order held on a card; return the ids of the payment intent and of the attempt."""
+    leg = stage(api, order, capture_method="manual")
+    held = confirm(api, order, (leg, token))
+    assert held.data["payment_attempt"]["status"] == "requires_capture", held.content
+    return leg, held.data["payment_attempt"]["order_payment_attempt_id"]
+
+
+def capture(api: ApiClient, order: Order, leg: str, attempt: str | None = None, amount: int | None = None, **options):
+    """Capture a hold, all of it or an amount."""
+    body = {"order_payment_attempt_id": attempt} if attempt else {}
+    if amount is not None:
+        body["amount_money"] = wire(eur(amount))
+    return api.post(f"/v1/orders/{order.id}/payment-intents/{leg}/capture", body, **options)
+
+
+def cancel(api: ApiClient, order: Order, leg: str, attempt: str | None = None, **options: Any) -> Any:
+    """Cancel a payment intent."""
+    body = {"order_payment_attempt_id": attempt} if attempt else {}
+    return api.post(f"/v1/orders/{order.id}/payment-intents/{leg}/cancel", body, **options)
+
+
+def cancel_attempt(api: ApiClient, order: Order, attempt: str, **options: Any) -> Any:
+    """Cancel a payment attempt."""
+    return api.post(f"/v1/orders/{order.id}/payment-attempts/{attempt}/cancel", {}, **options)
+
+
+def attempt_of(response: Any) -> str:
+    """The id of the attempt in an answer."""
+    return response.data["payment_attempt"]["order_payment_attempt_id"]
+
+
+def authenticate(api: ApiClient, response: Any, outcome: str = "pass") -> None:
+    """Do on the processor's page what the buyer does there: pass or fail."""
+    secret = secret_of(response)
+    assert api.http.post(f"/sandbox/3ds/{secret}/complete", {"outcome": outcome}).status_code == 200
+
+
+def secret_of(response: Any) -> str:
+    """The secret of the buyer's step in an answer to pay."""
+    (action,) = response.data["payment_attempt"]["pending_actions"]
+    return action["client_action"]["stripe"]["payment_intent"]["client_secret"]
+
+
+# At the processor, behind Flint's back
+
+
+def goes_through_after_all(order: Order) -> None:
+    """Have the order's payment that was declined succeed at the processor: the buyer tried another card there."""
+    with transaction.atomic():
+        network.approve(_declined(order), at=timezone.now())
+
+
+def dropped_by_processor(order: Order) -> None:
+    """Have the processor give up the order's payment that was declined."""
+    dashboard.cancel(environment_id=order.environment_id, reference=_declined(order).pk, reason="abandoned")
+
+
+def _declined(order: Order) -> SandboxPayment:
+    return SandboxPayment.objects.get(order_id=order.id, status="requires_payment_method")
+
+
+# What is so
+
+
+def at_processor(order: Order) -> Effects:
+    """Every movement of the order's money at the processor."""
+    return effects(order.environment_id, order_id=order.id)
+
+
+def charged(order: Order) -> list[int]:
+    """What the processor took for the order, charge by charge."""
+    return [effect.amount for effect in at_processor(order).charges]
+
+
+def kinds_of(order: Order) -> list[str]:
+    """The types of an order's events, oldest first."""
+    return list(order.events.order_by("sequence").values_list("type", flat=True))
+
+
+def attempts_of(order: Order) -> list[str]:
+    """The statuses of an order's attempts, oldest first."""
+    return list(order.payment_attempts.order_by("created_at", "id").values_list("status", flat=True))
+
+
+def reference_of(order: Order, position: int = 0) -> str:
+    """The processor's name for the order's payment."""
+    confirms = PaymentOperation.objects.filter(payment_intent__order_id=order.id, kind="confirm")
+    return list(confirms.order_by("created_at", "id").values_list("reference", flat=True))[position]
+
+
+TABLES = (LineItem, Charge, Discount, TaxBreakdown, LedgerEntry, Event, PaymentAttempt, PaymentIntent)
+TABLES += (Refund, RefundLeg, RefundAllocation)
+LOOKED_AT = {"updated_at", "next_check_at", "checks"}
+
+
+@contextmanager
+def nothing_moves(*orders: Order) -> Iterator[None]:
+    """Assert that no row of the orders, and no money at the processor, is different after the block."""
+    before = [picture(order) for order in orders]
+    yield
+    assert [picture(order) for order in orders] == before
+
+
+def picture(order: Order) -> dict[str, Any]:
+    """Everything there is about an order, apart from when it was last looked at."""
+    tables = {Order: "id", PaymentOperation: "payment_intent__order_id", **dict.fromkeys(TABLES, "order_id")}
+    rows = {
+        table.__name__: [
+            {name: value for name, value in row.items() if name not in LOOKED_AT}
+            for row in table.objects.filter(**{column: order.id}).order_by("pk").values()
+        ]
+        for table, column in tables.items()
+    }
+    return {**rows, "at_processor": list(at_processor(order))}
+
+
+@contextmanager
+def going_wrong(order: Order, *, on: str, fault: str, **options: Any) -> Iterator[None]:
+    """Let the processor misbehave inside the block: ``going_wrong(order, on="confirm", fault="lose_answer")``."""
+    faults.plan(order.environment_id, on=on, fault=fault, **options)
+    try:
+        yield
+    finally:
+        faults.clear(order.environment_id)
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make calls from a thread each, released together; return what each gave back, or raised."""
+    barrier = Barrier(len(calls), timeout=30)
+
+    def one(call: Callable[[], Any]) -> Any:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            return call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it.
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(one, calls))
