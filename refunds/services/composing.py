@@ -196,6 +196,8 @@ class Composer:
     def _line_piece(self, line: LineItem, target: Mapping[str, Any], param: str) -> Piece:
         if "quantity" in target and "amount_money" in target:
             raise LineItemRefundTargetAmbiguous(param=param)
+        if not self._is_paid(line):
+            raise NothingToRefundForLineItem("The line item is not paid yet. Change or remove it instead.", param=param)
         left, units_left = line.remaining_amount, line.remaining_quantity
         if "quantity" in target:
             units = target["quantity"]
@@ -229,6 +231,8 @@ class Composer:
                 raise ChargeNotOnOrder(param=f"{param}.order_charge_id")
             if any(piece.part is charge for piece in pieces):
                 raise DuplicateChargeTarget(param=f"{param}.order_charge_id")
+            if not self._is_paid(charge):
+                raise NothingToRefundForCharge("The charge is not paid yet. Change or remove it instead.", param=param)
             left = charge.remaining_amount
             amount = left
             if "amount_money" in target:
@@ -243,11 +247,16 @@ class Composer:
             pieces.append(Piece(charge, amount))
         return pieces
 
+    def _is_paid(self, part: LineItem | Charge) -> bool:
+        """Whether a part has been paid for: it was there when money last settled, or nothing is owed any more."""
+        return part.is_paid_on(self.order) or not self.order.outstanding_amount
+
     def _untargeted(self, amount: int, effect: str) -> list[Piece]:
         """
-        Place what names no target: first what was collected beyond what is owed, then all parts in proportion.
+        Place what names no target: first what was collected beyond what is owed, then all paid parts in proportion.
 
-        A payment correction takes back no part of the sale. Units go back only with a part's last money.
+        A payment correction takes back no part of the sale. Units go back only with a part's last money. Flat taxes,
+        and parts that nobody has paid for, come last.
         """
         pieces = []
         if surplus := min(amount, self.surplus):
@@ -260,7 +269,10 @@ class Composer:
         owners: dict[str, LineItem | Charge | TaxBreakdown | str] = {
             part.id: part for part in [*self.parts.lines, *self.parts.charges]
         }
-        open_parts = [Part(key, owner.remaining_amount - self._named[key]) for key, owner in owners.items()]
+        open_parts = [
+            Part(key, owner.remaining_amount - self._named[key], last=not self._is_paid(owner))
+            for key, owner in owners.items()
+        ]
         tip_left = self.order.settled_tip_amount - self.order.tip_refunded_amount - self.order.tip_refund_pending_amount
         open_parts.append(Part(TIP, tip_left))
         owners[TIP] = TIP
