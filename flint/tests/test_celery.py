@@ -8,6 +8,7 @@ import time
 
 import pytest
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 
 from flint import broker, celery
@@ -73,7 +74,9 @@ def test_a_broker_that_is_down_neither_fails_nor_holds_up_a_request(kind):
         environment = {**os.environ, "FLINT_BROKER_URL": f"redis://127.0.0.1:{port}/0"}
         if kind == "database":
             environment |= {"FLINT_BROKER_URL": "postgresql", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
-        done = subprocess.run([sys.executable, "-c", SEND], capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", SEND], capture_output=True, text=True, env=environment, cwd=settings.BASE_DIR
+        )
     lost, seconds = done.stdout.split()
     assert lost == "50", done.stderr
     assert float(seconds) < 4, "one bounded try; the others do not even try"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings as ours
 
 from flint.home import Home
 
@@ -19,9 +20,11 @@ PRODUCTION = {
 
 def evaluate(expression: str, **environment: str) -> tuple[str, str]:
     """Return what the settings say in an environment, and the last line of what went wrong."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     code = f"from flint import settings; print({expression})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=kept | environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=kept | environment, cwd=ours.BASE_DIR
+    )
     return done.stdout.strip(), (done.stderr.strip().splitlines() or [""])[-1]
 
 

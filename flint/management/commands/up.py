@@ -58,7 +58,8 @@ class Command(BaseCommand):
             raise CommandError("Start it as `python manage.py up`: the data folder must be known before the settings.")
         self.is_ending = False
         for name in SIGNALS:
-            signal.signal(name, self.interrupt)
+            if name != signal.SIGHUP or signal.getsignal(name) != signal.SIG_IGN:  # As under nohup.
+                signal.signal(name, self.interrupt)
         try:
             with home.locked():
                 self.run(home, int(os.environ["FLINT_PORT"]), fresh=fresh, with_seed=not no_seed)
