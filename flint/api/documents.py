@@ -1,6 +1,7 @@
 """The API described: as OpenAPI for machines, as a page for people."""
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -17,11 +18,14 @@ from flint.api.handbook import Handbook
 from flint.api.views import ApiView
 
 PAGE_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+GENERATING = Lock()
 
 
 def document(urlconf: str | None = None) -> dict[str, Any]:
     """Return the OpenAPI document of this installation, or of another URL conf; made once per process."""
-    return _document(urlconf or get_urlconf() or settings.ROOT_URLCONF)
+    # drf-spectacular keeps what it is at in objects that all threads share.
+    with GENERATING:
+        return _document(urlconf or get_urlconf() or settings.ROOT_URLCONF)
 
 
 @cache
@@ -31,7 +35,7 @@ def _document(urlconf: str) -> dict[str, Any]:
 
 @cache
 def _document_json(urlconf: str) -> bytes:
-    return orjson.dumps(_document(urlconf))
+    return orjson.dumps(document(urlconf))
 
 
 class OpenApiDocument(ApiView):
@@ -60,7 +64,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 @cache
 def _page(urlconf: str) -> dict[str, Any]:
-    handbook = Handbook(_document(urlconf), settings.BASE_URL)
+    handbook = Handbook(document(urlconf), settings.BASE_URL)
     return {
         "info": handbook.document["info"],
         "openapi_url": reverse("openapi"),

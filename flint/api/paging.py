@@ -41,9 +41,8 @@ def paginate(rows: QuerySet, query: ListQuery) -> Page:
     if token := query.values.get("page_token"):
         rows = rows.filter(_after(column, descending, *_open(token, query)))
     sign = "-" if descending else ""
-    order = [f"{sign}id"] if column == "id" else [f"{sign}{column}", f"{sign}id"]
     size = query.values["page_size"]
-    items = list(rows.order_by(*order)[: size + 1])
+    items = list(rows.order_by(f"{sign}{column}", f"{sign}id")[: size + 1])
     if len(items) <= size:
         return Page(items)
     items.pop()
@@ -52,8 +51,6 @@ def paginate(rows: QuerySet, query: ListQuery) -> Page:
 
 def _after(column: str, descending: bool, value: Any, row_id: str) -> Q:
     beyond = "lt" if descending else "gt"
-    if column == "id":
-        return Q(**{f"id__{beyond}": row_id})
     # The first condition is implied by the second; it is what lets PostgreSQL start in the middle of an index.
     return Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"id__{beyond}": row_id}))
 

@@ -59,6 +59,7 @@ class TestPages:
         by_name = sorted(shops, key=lambda shop: (shop.name, shop.id))
         assert flat(walk(api, page_size=5, sort_by="name", sort_direction="asc")) == [shop.id for shop in by_name]
         assert flat(walk(api, page_size=5, sort_by="name")) == [shop.id for shop in reversed(by_name)]
+        assert flat(walk(api, page_size=5, sort_by="shop_id")) == sorted((shop.id for shop in shops), reverse=True)
 
     def test_do_not_skip_or_repeat_when_rows_arrive_in_between(self, api, shops, merchant):
         first = api.get("/v1/shops", {"page_size": 6})

@@ -227,7 +227,7 @@ class ShopQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
     """Which shops to list."""
 
     amount_column = "merchant__staff"
-    sorts = {"created_at": "created_at", "name": "name"}
+    sorts = {"created_at": "created_at", "name": "name", "shop_id": "id"}
 
     name = StrictString(required=False, lookup="name")
     kind = Several(Kind.values, code="INVALID_KIND", lookup="kind__in")
