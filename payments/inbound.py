@@ -54,7 +54,7 @@ def receive(
     *, processor_name: str, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime
 ) -> ProcessorNotice:
     """
-    Verify and store a notice, and hint that it waits. A repeat finds the stored one and changes nothing.
+    Verify and store a notice, and hint that it waits. A repeat finds the stored one, and hints again if it still does.
 
     :raises BadSignature: if it is not the processor's own. :raises LookupError: if there is no such processor.
     """
@@ -72,7 +72,7 @@ def receive(
                 "next_at": at,
             },
         )
-        if is_new:
+        if is_new or notice.next_at:
             after_commit(tasks.handle_notice, notice_id=notice.id)
     return notice
 

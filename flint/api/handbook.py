@@ -1,11 +1,22 @@
 """The OpenAPI document, arranged for reading: operations by tag, objects by name, an example call for each."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 COMPONENT = "#/components/schemas/"
 EXAMPLES = {"email": "ada@example.com", "date-time": "2026-09-07T12:00:00Z", "date": "2026-09-07"}
+
+
+def prose(text: str) -> list[list[dict[str, Any]]]:
+    """Return a description as paragraphs of pieces, telling those in backticks from the rest."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return [
+        [{"text": piece, "is_code": index % 2 == 1} for index, piece in enumerate(re.split("`+", paragraph))]
+        for paragraph in paragraphs
+        if paragraph
+    ]
 
 
 class Handbook:
@@ -33,7 +44,7 @@ class Handbook:
             "verb": verb,
             "path": path,
             "summary": operation["summary"],
-            "description": operation.get("description", ""),
+            "description": prose(operation.get("description", "")),
             "is_public": not operation.get("security"),
             "scopes": operation["x-flint-scopes"],
             "scope_mode": operation["x-flint-scope-mode"],
@@ -53,7 +64,7 @@ class Handbook:
             "place": parameter["in"],
             "is_required": parameter.get("required", False),
             "type": self.words_for(parameter["schema"]),
-            "description": parameter.get("description", ""),
+            "description": prose(parameter.get("description", "")),
         }
 
     def objects(self) -> list[dict[str, Any]]:
@@ -61,7 +72,7 @@ class Handbook:
         return [
             {
                 "name": name,
-                "description": schema.get("description", ""),
+                "description": prose(schema.get("description", "")),
                 "forms": [self.members(form) for form in schema.get("oneOf", [schema])],
             }
             for name, schema in self.schemas.items()
@@ -75,7 +86,7 @@ class Handbook:
                 "name": name,
                 "is_required": name in required,
                 "type": self.words_for(member),
-                "description": member.get("description", ""),
+                "description": prose(member.get("description", "")),
             }
             for name, member in schema.get("properties", {}).items()
         ]

@@ -10,7 +10,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial, wraps
 from typing import Any
 
@@ -211,11 +211,11 @@ def _refuse_open_transaction() -> None:
         raise RuntimeError("A processor is called between transactions, never inside one.")
 
 
-def purge_idempotency_records(*, at: Any = None, batch: int = 5_000) -> int:
+def purge_idempotency_records(*, at: datetime | None = None, batch: int = 5_000) -> int:
     """
     Delete records older than 48 hours, twice what the contract promises, in batches; return how many.
 
-    For the beat schedule, once an hour.
+    For the beat schedule; see :mod:`flint.api.tasks`.
     """
     before = (at or timezone.now()) - KEPT
     deleted = 0

@@ -36,3 +36,6 @@ def other_api(db) -> ApiClient:
     """A client of somebody else, who may do everything there."""
     other = services.create_merchant(name="Rival", email="owner@rival.example")
     return client_of(selectors.default_sandbox(other.id))
+
+
+from flint.testing.stripe_server.fixture import stripe_environment, stripe_server  # noqa: E402, F401

@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from flint.api.documents import document
-from flint.api.handbook import Handbook
+from flint.api.handbook import Handbook, prose
 from flint.merchants.scopes import CATALOGUE
 
 PRODUCT, CONVENTIONS = "flint.urls", "flint.api.tests.urls"
@@ -124,6 +124,18 @@ class TestContent:
         assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
         assert "customers.write" in page
         assert "SHOP_FULL" in page
+
+    def test_words_in_backticks_are_code_on_the_page_and_lines_flow(self):
+        assert prose("Set ``a`` or `b`\nas one.\n\nThen go.") == [
+            [
+                {"text": "Set ", "is_code": False},
+                {"text": "a", "is_code": True},
+                {"text": " or ", "is_code": False},
+                {"text": "b", "is_code": True},
+                {"text": " as one.", "is_code": False},
+            ],
+            [{"text": "Then go.", "is_code": False}],
+        ]
 
     def test_the_page_s_style_is_found(self):
         from django.contrib.staticfiles import finders

@@ -69,6 +69,8 @@ class StripeProcessor(base.Processor):
                 "enabled": True,
                 "allow_redirects": "always" if request.return_url else "never",
             },
+            # What the buyer has to do goes through Stripe's own library, by the contract.
+            "use_stripe_sdk": True,
             "metadata": {
                 states.OPERATION: request.operation_id,
                 states.PAYMENT_INTENT: request.payment_intent_id,
@@ -205,6 +207,8 @@ class StripeProcessor(base.Processor):
             if not intent or not is_answer:
                 raise
             answer = intent
+            if intent.get("status") == "requires_payment_method" and not intent.get("last_payment_error"):
+                answer = {**intent, "last_payment_error": {"code": refusal.code, "message": refusal.message}}
         with _only_ours(name, account):
             state = states.payment_state(account, plain(answer))
             _expect("currency", money and money.currency, state.money.currency)

@@ -285,13 +285,15 @@ def outcome_of(error: stripe.StripeError) -> Outcome:
 
 
 def decline_code(details: Mapping[str, Any]) -> str:
-    """Return the contract's code for a decline: by the issuer's reason, else by Stripe's own."""
+    """Return the contract's code for a decline: by the issuer's reason, else by Stripe's own; its own stand."""
     is_bank = details.get("payment_method", {}) and _type_of(details["payment_method"]) == "us_bank_account"
     for said in (details.get("decline_code"), details.get("code")):
         if said in DECLINES:
             found = DECLINES[said]
             # A bank account has no card to blame.
             return "payment_method_declined" if is_bank and found == "card_declined" else found
+        if said in CODES:
+            return said
     return "payment_failed"
 
 
@@ -300,6 +302,9 @@ def refusal_code(details: Mapping[str, Any]) -> str:
     code, param = details.get("code"), str(details.get("param") or "")
     if code == "resource_missing":
         return "invalid_payment_source" if param in SOURCES else "not_found"
+    if param.startswith("mandate_data"):
+        # A raw token of a bank account may need the buyer's consent in the same call; a confirmation token brings it.
+        return "bank_debit_not_authorized"
     if code in REFUSALS:
         return REFUSALS[code]
     if code in DECLINES:
