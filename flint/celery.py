@@ -27,6 +27,7 @@ SWEEPS = {
     "refunds.tasks.sweep": 10,
     "payments.processors.sandbox.tasks.advance": 5,
     "payments.processors.sandbox.tasks.deliver_notices": 5,
+    "flint.api.tasks.purge_idempotency_records": 3600,
 }
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
 REDELIVERY_SECONDS = 15

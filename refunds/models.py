@@ -216,9 +216,7 @@ class RefundAllocation(Record):
     class Meta:
         ordering = ["leg", "position"]
         constraints = [
-            models.CheckConstraint(
-                name="allocation_of_something", condition=Q(amount__gte=1) | Q(quantity__gte=1)
-            ),
+            models.CheckConstraint(name="allocation_of_something", condition=Q(amount__gte=1) | Q(quantity__gte=1)),
             models.CheckConstraint(
                 name="allocation_of_one_part",
                 condition=Q(line_item__isnull=True, charge__isnull=True)

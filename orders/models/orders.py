@@ -278,13 +278,14 @@ class Order(StatefulRecord):
         for column, amount in amounts.items():
             setattr(self, column, amount)
 
-    @fsm.transition(field=payment_status, target=_reassess_payment)
+    @fsm.transition(field=refund_status, target=_reassess_refund)
     def settle(self, money: Money, *, tip_amount: int = 0) -> None:
-        """Count money as paid. ``tip_amount`` is the part of it that is tip."""
+        """Count money as paid, on both statuses. ``tip_amount`` is the part of it that is tip."""
         self.has_settled = True
         self.settled_revision = self.order_revision
         self.paid_amount += money.amount
         self.settled_tip_amount += tip_amount
+        self.reprice()
 
     @fsm.transition(field=payment_status, target=_reassess_payment)
     def credit(self, money: Money) -> None:

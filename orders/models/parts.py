@@ -309,4 +309,3 @@ class TaxBreakdown(Record):
     def remaining_amount(self) -> int:
         """What of a flat tax may still be given back, promises included."""
         return self.tax_amount - self.refunded_amount - self.refund_pending_amount
-

@@ -72,4 +72,3 @@ def payment_behind(operation: PaymentOperation) -> PaymentOperation:
 def newest_confirm(leg: PaymentIntent) -> PaymentOperation:
     """Return the try that speaks for a leg."""
     return leg.operations.filter(kind="confirm").select_related("payment_intent").order_by("-position")[0]
-

@@ -214,9 +214,7 @@ def _authorize(
         return
     if operation.attempt is None or not operation.attempt.is_open:
         # A hold for a try that was given up; nobody waits for it, so it is let go at the processor first.
-        after_commit(
-            tasks.release_stray_hold, operation_id=operation.id, environment_id=operation.environment_id
-        )
+        after_commit(tasks.release_stray_hold, operation_id=operation.id, environment_id=operation.environment_id)
         return
     leg.authorize(order.money(state.authorized_amount), at=at, expires_at=state.authorization_expires_at)
     events.record(order, "payment.authorized", subject=leg, actor=actor, amount=state.authorized_amount)
@@ -254,5 +252,3 @@ def _decline(
     leg.decline(code=code, message=message, at=at)
     leg.save()
     events.record(order, "payment.failed", subject=leg, actor=actor, amount=leg.amount, code=code)
-
-

@@ -168,9 +168,7 @@ def _token(source: Mapping[str, str] | None, param: str) -> str:
 
 
 def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
-    staged = list(
-        order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id")
-    )
+    staged = list(order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id"))
     if staged:
         raise PaymentLegSelectionRequired(
             current_money=order.outstanding_money,
@@ -249,9 +247,7 @@ def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> Paym
     return attempt
 
 
-def _write_down(
-    order: Order, legs: list[tuple[PaymentIntent, str]], data: Mapping[str, Any], actor: Actor
-) -> Started:
+def _write_down(order: Order, legs: list[tuple[PaymentIntent, str]], data: Mapping[str, Any], actor: Actor) -> Started:
     processor = processor_name(actor)
     attempt = _new_attempt(order, actor, data, mode="payment")
     attempt.next_check_at = timezone.now() + FIRST_CHECK_AFTER

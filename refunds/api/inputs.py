@@ -30,9 +30,7 @@ class RefundLineItemInput(Input):
     }
 
     order_line_item_id = IdField("oli", code_required="ORDER_LINE_ITEM_ID_REQUIRED")
-    quantity = StrictInteger(
-        minimum=1, maximum=MAX_QUANTITY, required=False, code="INVALID_LINE_ITEM_REFUND_QUANTITY"
-    )
+    quantity = StrictInteger(minimum=1, maximum=MAX_QUANTITY, required=False, code="INVALID_LINE_ITEM_REFUND_QUANTITY")
     amount_money = MoneyField(min_amount=1, required=False, code_below="INVALID_LINE_ITEM_REFUND_AMOUNT")
 
 

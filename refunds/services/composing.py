@@ -172,9 +172,7 @@ class Composer:
         if "amount_money" in data:
             amount = amount_in(self.order, data["amount_money"], "amount_money")
             if targeted > amount:
-                raise RefundTargetsExceedRefundAmount(
-                    param="amount_money", required_money=self.order.money(targeted)
-                )
+                raise RefundTargetsExceedRefundAmount(param="amount_money", required_money=self.order.money(targeted))
             return amount
         if data.get("line_items") and data.get("charges"):
             raise AmountRequiredForMixedRefundTargets(param="amount_money")
@@ -382,9 +380,7 @@ class Composer:
                 inclusive=Sum("inclusive_tax_amount"),
             )
         )
-        live: dict[str, dict[str, int]] = defaultdict(
-            lambda: {"subtotal": 0, "discount": 0, "tax": 0, "inclusive": 0}
-        )
+        live: dict[str, dict[str, int]] = defaultdict(lambda: {"subtotal": 0, "discount": 0, "tax": 0, "inclusive": 0})
         for row in rows:
             key = row.pop("line_item_id") or row["charge_id"]
             row.pop("charge_id")

@@ -44,9 +44,7 @@ def ask_about_refund(refund_leg_id: str, *, actor: Actor, at: datetime | None = 
         if leg.reference:
             state = processor.retrieve_refund(environment_id=leg.environment_id, reference=leg.reference)
         else:
-            state = processor.find_refund(
-                environment_id=leg.environment_id, operation_id=leg.id, since=leg.sent_at
-            )
+            state = processor.find_refund(environment_id=leg.environment_id, operation_id=leg.id, since=leg.sent_at)
     except ProcessorError:
         return
     if state is not None:
