@@ -10,6 +10,29 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
 
+class Channel(pgmq.Channel):
+    """
+    Kombu's channel, but one that lets go of a message whose acknowledgement the database did not take.
+
+    The message comes again once it is visible; kept back, it would fill the worker's window, and a worker with a full
+    window takes nothing more.
+    """
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        try:
+            super().basic_ack(delivery_tag, multiple)
+        except Exception:
+            self.qos.ack(delivery_tag)
+            raise
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().basic_reject(delivery_tag, requeue)
+        except Exception:
+            self.qos.ack(delivery_tag)
+            raise
+
+
 class Transport(pgmq.Transport):
     """
     Kombu's PGMQ transport over one connection pool per process.
@@ -17,6 +40,8 @@ class Transport(pgmq.Transport):
     The pool it would make itself, one for each of kombu's connections, drops the TLS options of the database's address,
     breaks on a password with a space, and waits half a minute for a server that is gone.
     """
+
+    Channel = Channel
 
     def _create_pgmq_client(self) -> PGMQueue:
         # The address is never used, but an absent one would be looked for in the environment.
