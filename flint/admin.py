@@ -15,7 +15,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth import models as auth
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -190,11 +190,21 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow what the filters offer only: any other column could be guessed at through the address."""
-        offered = {each[0] if isinstance(each, tuple | list) else each for each in self.list_filter}
-        return lookup.split("__")[0] in offered and super().lookup_allowed(lookup, value, request)
+        columns = {each for each in self.list_filter if isinstance(each, str)}
+        named = {each.parameter_name for each in self.list_filter if not isinstance(each, str)}
+        return lookup in named or (lookup.split("__")[0] in columns and super().lookup_allowed(lookup, value, request))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PlainChangeList
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        """Show one row; whatever is sent to it is refused."""
+        if request.method not in ("GET", "HEAD"):
+            self.find(request, object_id)
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
         raise Http404("There is no such page, or it is not yours to see.")
