@@ -28,7 +28,8 @@ def attempts_with_tries(rows: QuerySet[PaymentAttempt]) -> QuerySet[PaymentAttem
 
 def read_attempt(order_id: str, attempt_id: str, *, actor: Actor) -> PaymentAttempt:
     """:raises PaymentAttemptNotFound: if the order has no such attempt, or is foreign."""
-    return attempts_with_tries(PaymentAttempt.objects.of(actor)).find(id=attempt_id, order_id=order_id)
+    attempts = PaymentAttempt.objects.of(actor).filter(order__in=Order.objects.of(actor))
+    return attempts_with_tries(attempts).find(id=attempt_id, order_id=order_id)
 
 
 @attaches

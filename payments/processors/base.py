@@ -92,7 +92,11 @@ class SourceSummary:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``."""
+    """
+    Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``.
+
+    ``customer_reference`` is the processor's name for the customer who saved the token, if it has one.
+    """
 
     operation_id: str
     payment_intent_id: str
@@ -102,6 +106,7 @@ class PaymentRequest:
     capture_method: Literal["automatic", "manual"]
     token: str
     return_url: str = ""
+    customer_reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

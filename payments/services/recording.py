@@ -66,7 +66,7 @@ def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, 
 def _locked(operation_id: str, actor: Actor) -> tuple[Order, PaymentIntent, PaymentOperation]:
     of_operation = PaymentOperation.objects.of(actor).filter(id=operation_id).values("payment_intent__order_id")
     try:
-        order = Order.objects.of(actor).lock(id__in=of_operation)
+        order = Order.objects.behind(actor).lock(id__in=of_operation)
     except NotFound:
         raise DoesNotFit(f"no operation {operation_id or '(none named)'} in {actor.environment_id}") from None
     operation = PaymentOperation.objects.select_related("payment_intent", "attempt").get(id=operation_id)
