@@ -77,7 +77,7 @@ class Webhooks:
                 "Content-Type": "application/json; charset=utf-8",
                 "Stripe-Signature": sign(body, delivery.endpoint.secrets, self.now()),
             }
-            status = (post or over_http)(delivery.endpoint.url, body, headers)
+            status = (over_http if post is None else post)(delivery.endpoint.url, body, headers)
             heard += self._settle(delivery, heard=200 <= status < 300)
         return heard
 
