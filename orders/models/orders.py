@@ -303,6 +303,11 @@ class Order(StatefulRecord):
         self.settled_revision = self.order_revision
         self.paid_amount += money.amount
         self.settled_tip_amount += tip_amount
+        self.compare_refunds()
+
+    @fsm.transition(field=refund_status, target=_reassess_refund)
+    def compare_refunds(self) -> None:
+        """Hold what went back against what is paid by now: a fully refunded order that is paid anew no longer is."""
 
     @fsm.transition(field=payment_status, target=_reassess_payment)
     def credit(self, money: Money) -> None:
