@@ -26,6 +26,7 @@ from payments.services.asking import ask_about_attempt, ask_about_operation, new
 from payments.services.reaching import lock_order
 from payments.services.recording import record_payment, record_refusal
 from payments.services.starting import IdempotencyKeyReused, refuse_ended
+from payments.services.writing_off import write_off
 
 
 class InvalidStatusForCapture(Conflict):
@@ -301,9 +302,8 @@ def _refuse_wrong_attempt(order: Order, attempt_id: str | None) -> None:
 
 def _begin_cancel(order: Order, leg: PaymentIntent, reason: str, actor: Actor) -> PaymentOperation:
     if leg.status == "processing":
-        raise PaymentAttemptStillProcessing(
-            order_payment_attempt_id=order.active_attempt_id, payment_attempt_status="processing"
-        )
+        facts = {} if order.is_hidden else {"order_payment_attempt_id": order.active_attempt_id}
+        raise PaymentAttemptStillProcessing(payment_attempt_status="processing", **facts)
     return _write_down(order, leg, "cancel", leg.amount, reason or "requested_by_customer", actor)
 
 
@@ -333,8 +333,9 @@ def _cancel_here(order: Order, leg: PaymentIntent, reason: str, actor: Actor) ->
     leg.cancel(reason=reason)
     leg.save()
     events.record(order, "payment.canceled", subject=leg, actor=actor, amount=leg.amount, reason=reason)
+    write_off(order, leg, actor=actor, at=timezone.now())
     order.order_revision += 1
-    order.save(update_fields=["event_count", "order_revision", "updated_at"])
+    order.save()
 
 
 def _cancel_call(operation: PaymentOperation, confirm: PaymentOperation | None = None):
