@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from flint.errors import FlintError
 from flint.events.models import Event
 from flint.testing.client import ApiClient
 from flint.testing.stories import eur, wire
@@ -206,3 +207,18 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(one, calls))
+
+
+def ended(results: list[Any], *allowed: str) -> list[Any]:
+    """Return the results that are no refusal; a refusal has to be one of those allowed, and nothing may crash."""
+    kept = []
+    for result in results:
+        if isinstance(result, FlintError):
+            assert result.code in allowed, result
+        elif isinstance(result, Exception):
+            raise AssertionError("not a refusal but a crash") from result
+        elif getattr(result, "code", None):
+            assert result.status_code < 500 and result.code in allowed, result.content
+        else:
+            kept.append(result)
+    return kept

@@ -5,6 +5,7 @@ import pytest
 from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.stories import deliver_notices, time_passes
+from orders.collecting import OrderPaymentAttemptActive
 from orders.services import close_order
 from payments.models import PaymentIntent, PaymentOperation
 from payments.tests.acts import (
@@ -208,8 +209,8 @@ class TestAttempts:
         with going_wrong(order, on="cancel", fault="unreachable", times=1):
             assert cancel_attempt(api, order, attempt).status_code == 503
 
-        statuses = PaymentIntent.objects.filter(order=order).order_by("id").values_list("status", flat=True)
-        assert list(statuses) == ["requires_action", "canceled"]
+        statuses = PaymentIntent.objects.filter(order=order).values_list("status", flat=True)
+        assert sorted(statuses) == ["canceled", "requires_action"]
         assert not PaymentOperation.objects.filter(answered_at__isnull=True).exists()
         assert cancel_attempt(api, order, attempt).data["payment_attempt"]["status"] == "canceled"
         assert_books(order, paid=0, active_attempt_id="")
@@ -262,6 +263,24 @@ class TestMoneyThatComesAfterAll:
         stories.refund(order, amount_money=stories.eur(4_000))
         assert_books(order, total=4_000, credit=0, paid=8_000, refunded=4_000, balance=0, payment_status="paid")
         assert order.line_items.get().refunded_amount == 0
+
+    def test_d101_money_that_crosses_an_unanswered_cancel_is_booked_once_and_given_back_once(self, api, environment):
+        order, actor = stories.open_order(environment, total=4_700), stories.actor_in(environment)
+        asked = pay(api, order, THREE_D_SECURE)
+        with going_wrong(order, on="cancel", fault="never_executed"):
+            assert cancel_attempt(api, order, attempt_of(asked)).code == "PAYMENT_ATTEMPT_STILL_PROCESSING"
+        with nothing_moves(order), pytest.raises(OrderPaymentAttemptActive):
+            close_order(order_id=order.id, actor=actor)
+
+        authenticate(api, asked)
+        with going_wrong(order, on="notice", fault="duplicate", times=None):
+            deliver_notices(environment)
+        assert_books(order, paid=4_700, balance=0, active_attempt_id="")
+        stories.refund(order)
+        close_order(order_id=order.id, actor=actor)
+
+        assert_books(order, status="closed", paid=4_700, refunded=4_700, credit=4_700, balance=0)
+        assert [effect.kind for effect in at_processor(order)] == ["charge", "refund"]
 
     def test_d102_what_is_given_back_is_what_is_left_and_not_the_total(self, api, environment):
         order = stories.open_order(environment, total=9_000)

@@ -11,6 +11,7 @@ from refunds.api.outputs import RefundOutput
 from refunds.models import Reason, RefundStatus
 
 REFUSALS = [
+    "MISSING_REQUIRED_FIELD",
     "ORDER_NOT_FOUND",
     "PAYMENT_INTENT_NOT_FOUND",
     "PAYMENT_INTENT_NOT_REFUNDABLE",
