@@ -23,6 +23,7 @@ from flint.api.errors import InternalError, refusal_of
 from flint.api.models import IdempotencyRecord
 from flint.api.responses import Reply
 from flint.errors import Conflict, InvalidInput
+from flint.sealing import Unsealable
 
 MAX_KEY = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]+")
@@ -51,6 +52,11 @@ class IdempotencyKeyInProgress(Conflict):
 
     def __init__(self):
         super().__init__(retry_after=1)
+
+
+class SensitiveIdempotencyResultInvalid(Conflict):
+    code = "SENSITIVE_IDEMPOTENCY_RESULT_INVALID"
+    message = "The first request had its effect, but its answer can no longer be opened. Read the resource instead."
 
 
 def take_key(given: str | None) -> str:
@@ -197,8 +203,12 @@ def _replay(record: IdempotencyRecord, command: Command, request: Any) -> Reply:
         raise IdempotencyKeyReused()
     if record.state != IdempotencyRecord.State.DONE:
         raise IdempotencyKeyInProgress()
+    try:
+        answer = record.response_body.reveal()
+    except Unsealable:
+        raise SensitiveIdempotencyResultInvalid() from None
     return Reply(
-        record.response_body.encode(),
+        answer.encode(),
         request_id=request.request_id,
         status=record.response_status,
         meta=record.response_meta,

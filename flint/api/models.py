@@ -4,13 +4,15 @@ from django.db import models
 from django.db.models import Q
 
 from flint.ids import PublicIdField
+from flint.sealing import SealedField
 
 
 class IdempotencyRecord(models.Model):
     """
     One wish of a client by its idempotency key: what was asked, and what was answered.
 
-    A record in progress belongs to whoever holds its ``claim`` until ``lease_until``.
+    A record in progress belongs to whoever holds its ``claim`` until ``lease_until``. The answer is sealed: it may hold
+    what is meant for the buyer's browser alone, such as the secret of a pending action.
     """
 
     class State(models.TextChoices):
@@ -26,7 +28,7 @@ class IdempotencyRecord(models.Model):
     claim = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     response_status = models.PositiveSmallIntegerField(null=True, blank=True)
-    response_body = models.TextField(blank=True)
+    response_body = SealedField(blank=True, default="")
     response_meta = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

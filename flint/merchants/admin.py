@@ -26,7 +26,7 @@ class MerchantAdmin(SetupAdmin):
     icon = "storefront"
     rank = 6
     list_display = ("name", "business_name", "email", "reporting_timezone", "created")
-    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "late_money", "created")
+    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "created")
     readonly_fields = fields
 
     def theirs(self, access: Access) -> Q:

@@ -17,13 +17,6 @@ def check_timezone(name: str) -> None:
         raise ValidationError(f"{name} is not a time zone of the IANA database.")
 
 
-class LateMoney(models.TextChoices):
-    """What happens to money that arrives when nothing is owed any more."""
-
-    HOLD = "hold", "Hold it and put it on the work list"
-    REFUND = "refund", "Give it back at once"
-
-
 class Merchant(models.Model):
     """Who is owed. All that is sold, paid and refunded belongs to one of its environments."""
 
@@ -33,7 +26,6 @@ class Merchant(models.Model):
     email = models.EmailField()
     support_email = models.EmailField(blank=True)
     reporting_timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
-    late_money = models.CharField(max_length=8, choices=LateMoney.choices, default=LateMoney.HOLD)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

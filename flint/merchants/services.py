@@ -10,7 +10,7 @@ from django.db import transaction
 
 from flint.errors import Conflict, InvalidInput, NotFound
 from flint.ids import new_id
-from flint.merchants.models import ApiKey, Environment, KeyStatus, Kind, LateMoney, Merchant, Role, StaffMember
+from flint.merchants.models import ApiKey, Environment, KeyStatus, Kind, Merchant, Role, StaffMember
 from flint.merchants.scopes import CATALOGUE
 
 DISPLAYED = 16
@@ -54,7 +54,6 @@ def create_merchant(
     business_name: str = "",
     support_email: str = "",
     reporting_timezone: str = "UTC",
-    late_money: str = LateMoney.HOLD,
 ) -> Merchant:
     """Found a merchant with its live environment (no processor yet) and its default sandbox."""
     with transaction.atomic():
@@ -64,7 +63,6 @@ def create_merchant(
             business_name=business_name,
             support_email=support_email,
             reporting_timezone=reporting_timezone,
-            late_money=late_money,
         )
         Environment.objects.create(merchant=merchant, kind=Kind.LIVE, name="Live", is_default=True, processor="")
         create_sandbox(merchant_id=merchant.id, name="Default sandbox", is_default=True)

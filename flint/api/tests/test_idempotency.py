@@ -119,6 +119,23 @@ class TestRepeats:
         assert second.json()["request_id"] == second["X-Request-Id"]
         assert shops() == 1
 
+    def test_are_kept_sealed(self, api, path):
+        api.post(path, {"name": "Overheard"}, key="k")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT response_body FROM api_idempotencyrecord")
+            (stored,) = cursor.fetchone()
+        assert stored
+        assert "Overheard" not in stored
+
+    def test_whose_seal_is_lost_are_refused_and_done_no_second_time(self, api, path, settings):
+        api.post(path, {"name": "A"}, key="k")
+        settings.ENCRYPTION_KEYS = ["a key that came after the one before was thrown away"]
+
+        response = api.post(path, {"name": "A"}, key="k")
+
+        assert (response.status_code, response.code) == (409, "SENSITIVE_IDEMPOTENCY_RESULT_INVALID")
+        assert shops() == 1
+
     def test_may_write_the_same_body_in_another_way(self, api, path):
         api.post(path, b'{"name": "A", "fail": "full"}', key="k")
         first = api.post(path, b'{"name": "A"}', key="k")

@@ -26,7 +26,6 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(max_length=254)),
                 ('support_email', models.EmailField(blank=True, max_length=254)),
                 ('reporting_timezone', models.CharField(default='UTC', max_length=64, validators=[flint.merchants.models.check_timezone])),
-                ('late_money', models.CharField(choices=[('hold', 'Hold it and put it on the work list'), ('refund', 'Give it back at once')], default='hold', max_length=8)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from flint.ids import is_id
 from flint.merchants import selectors, services
-from flint.merchants.models import Environment, LateMoney, StaffMember
+from flint.merchants.models import Environment, StaffMember
 from flint.merchants.tests.factories import EnvironmentFactory, MerchantFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +22,6 @@ def test_comes_with_a_live_environment_and_a_default_sandbox():
     assert is_id(sandbox.sandbox_id, "test")
     assert is_id(merchant.id, "mer")
     assert is_id(live.id, "env")
-    assert merchant.late_money == LateMoney.HOLD
 
 
 def test_more_sandboxes_may_follow():

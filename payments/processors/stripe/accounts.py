@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from flint.errors import InvalidInput
 from flint.merchants.models import Environment
+from flint.sealing import Secret, Unsealable
 from payments.processors.base import Misconfigured, ProcessorError
 from payments.processors.stripe.client import talking
 from payments.processors.stripe.models import LOOPBACK, StripeAccount
-from payments.processors.stripe.sealing import Secret, Unsealable
 
 BELIEVED_AFTER_ROTATION = timedelta(hours=24)
 """How long the webhook secret before the current one is believed, as long as Stripe lets two run side by side."""

@@ -18,10 +18,10 @@ import structlog
 import urllib3.exceptions
 from django.conf import settings
 
+from flint.sealing import Unsealable
 from payments.processors.base import Misconfigured, NoAnswer, ProcessorError, Refused, Unreachable
 from payments.processors.stripe.mapping import Outcome, decline_code, outcome_of, refusal_code
 from payments.processors.stripe.models import StripeAccount
-from payments.processors.stripe.sealing import Unsealable
 
 API_VERSION = "2026-10-28.endive"
 """The version of Stripe's API that this adapter was written for; a newer SDK goes on asking for it."""

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from django.db import models
 
-from payments.processors.stripe.sealing import SealedField, Secret
+from flint.sealing import SealedField, Secret
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -9,11 +9,11 @@ from django.db import connection
 from django.utils import timezone
 
 from flint.merchants.models import Environment, Kind
+from flint.sealing import Secret, Unsealable
 from flint.testing.stripe_server.fixture import WEBHOOK_SECRET
 from payments.processors.base import Misconfigured
 from payments.processors.stripe import accounts
 from payments.processors.stripe.models import StripeAccount
-from payments.processors.stripe.sealing import Secret, Unsealable
 from payments.processors.stripe.tests.calls import pay, processor
 
 pytestmark = pytest.mark.django_db

@@ -2,8 +2,8 @@
 
 from django.core.management.base import BaseCommand, CommandError
 
+from flint.sealing import Unsealable
 from payments.processors.stripe import accounts
-from payments.processors.stripe.sealing import Unsealable
 
 
 class Command(BaseCommand):
