@@ -107,6 +107,8 @@ class Server:
         """
         Stop the server whoever started it: open transactions are rolled back, what was committed is on disk.
 
+        A successor that somebody else starts meanwhile is left alone.
+
         :raises PostgresError: if it is still there after the time-out.
         """
         pid = self._pid()
@@ -114,7 +116,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + timeout
-        while self.is_running() or (self.process is not None and self.process.poll() is None):
+        while (pid is not None and self._pid() == pid) or (self.process is not None and self.process.poll() is None):
             if time.monotonic() > deadline:
                 raise PostgresError(f"PostgreSQL does not stop.\n{self._end_of_log()}")
             time.sleep(0.03)

@@ -103,8 +103,7 @@ def test_a_database_that_restarts_under_load_loses_nothing(shop):
     refunds = [shop.refund(order_id) for order_id in orders]
 
     shop.install.home.database.stop()
-    assert shop.install.get("/readyz") == 0
-    shop.install.home.database.start()
+    shop.install.home.database.start()  # Or whoever looks after it was faster.
 
     until(lambda: shop.install.get("/readyz") == 200, "ready again", seconds=60)
     # A call cut off on its way is made again after ten minutes, when it can no longer arrive. Let them have passed.
