@@ -18,11 +18,14 @@ TIPS = "tips_payable"
 TAX = "tax_payable"
 PROCESSOR = "processor"
 CASH = "cash"
+BANK = "bank"
+FEES = "processing_fees"
+ADJUSTMENTS = "processor_adjustments"
 WRITE_OFFS = "write_offs"
 REFUNDS_RESERVED = "refunds_reserved"
 REFUNDS_DUE = "refunds_due"
 
-# kind: (debit, credit). The first four and the last four also run backwards: an edit may lower what was recognised.
+# kind: (debit, credit).
 KINDS: dict[str, tuple[str, str]] = {
     "sale_goods": (RECEIVABLE, SALES),
     "sale_charge": (RECEIVABLE, CHARGES),
@@ -42,10 +45,19 @@ KINDS: dict[str, tuple[str, str]] = {
     "credit_tip_reversed": (RECEIVABLE, TIPS),
     "credit_tax_reversed": (RECEIVABLE, TAX),
     "write_off": (WRITE_OFFS, RECEIVABLE),
+    "dispute_withdrawn": (RECEIVABLE, PROCESSOR),
+    "dispute_reinstated": (PROCESSOR, RECEIVABLE),
+    "fee": (FEES, PROCESSOR),
+    "adjustment": (PROCESSOR, ADJUSTMENTS),
+    "payout": (BANK, PROCESSOR),
+    "payout_returned": (PROCESSOR, BANK),
 }
 
-SIGNED = frozenset({"sale_goods", "sale_charge", "sale_tip", "sale_tax"})
-"""Kinds recognised anew at each edit: a negative amount is posted with the accounts exchanged."""
+SIGNED = frozenset({"sale_goods", "sale_charge", "sale_tip", "sale_tax", "fee", "adjustment"})
+"""
+Kinds that also run backwards: a negative amount is posted with the accounts exchanged. An edit may lower what was
+recognised, and a processor may give a fee back.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +79,32 @@ def post(order: Order, event: Event, postings: Sequence[Posting]) -> list[Ledger
     """
     entries = []
     for posting in postings:
-        if not posting.amount:
-            continue
-        debit, credit = KINDS[posting.kind]
-        if posting.amount < 0:
-            if posting.kind not in SIGNED:
-                raise ValueError(f"{posting.kind} cannot move {posting.amount}")
-            debit, credit = credit, debit
-        order.entry_count += 1
-        entries.append(
-            LedgerEntry(
-                environment_id=order.environment_id,
-                order_id=order.id,
-                event=event,
-                sequence=order.entry_count,
-                kind=posting.kind,
-                debit=debit,
-                credit=credit,
-                amount=abs(posting.amount),
-                currency=order.currency,
-                source_id=posting.source_id,
-            )
-        )
+        if entry := _entry(posting):
+            order.entry_count += 1
+            entry.environment_id, entry.order_id, entry.event = order.environment_id, order.id, event
+            entry.sequence, entry.currency = order.entry_count, order.currency
+            entries.append(entry)
     return LedgerEntry.objects.bulk_create(entries)
+
+
+def post_apart(event: Event, postings: Sequence[Posting], *, currency: str) -> list[LedgerEntry]:
+    """Write entries of the environment's own, for what no order can be named for. Otherwise as :func:`post`."""
+    entries = []
+    for posting in postings:
+        if entry := _entry(posting):
+            entry.environment_id, entry.event, entry.currency = event.environment_id, event, currency
+            entries.append(entry)
+    return LedgerEntry.objects.bulk_create(entries)
+
+
+def _entry(posting: Posting) -> LedgerEntry | None:
+    if not posting.amount:
+        return None
+    debit, credit = KINDS[posting.kind]
+    if posting.amount < 0:
+        if posting.kind not in SIGNED:
+            raise ValueError(f"{posting.kind} cannot move {posting.amount}")
+        debit, credit = credit, debit
+    return LedgerEntry(
+        kind=posting.kind, debit=debit, credit=credit, amount=abs(posting.amount), source_id=posting.source_id
+    )

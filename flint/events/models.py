@@ -2,6 +2,7 @@
 
 import pgtrigger
 from django.db import models
+from django.db.models import Q
 
 from flint.ids import PublicIdField
 from flint.records import EnvironmentQuerySet
@@ -11,14 +12,15 @@ class Event(models.Model):
     """
     One fact about one order, numbered within it without gaps, with the order's amounts after it.
 
+    A fact about no order, such as a payout or a saved card, stands by itself: without a number, amounts or currency.
     Append-only: the database refuses to change or delete one. ``data`` holds the fact's own particulars, ids and minor
     units, never secrets or personal data.
     """
 
     id = PublicIdField(prefix="evt")
     environment = models.ForeignKey("merchants.Environment", on_delete=models.PROTECT, related_name="+")
-    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="events")
-    sequence = models.IntegerField()
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, null=True, related_name="events")
+    sequence = models.IntegerField(null=True)
     type = models.CharField(max_length=64)
     subject_type = models.CharField(max_length=32)
     subject_id = models.CharField(max_length=40)
@@ -27,22 +29,28 @@ class Event(models.Model):
     actor_label = models.CharField(max_length=255, blank=True)
     request_id = models.CharField(max_length=255, blank=True)
     command_key = models.CharField(max_length=255, blank=True)
-    currency = models.CharField(max_length=3)
-    total_amount = models.BigIntegerField()
-    paid_amount = models.BigIntegerField()
-    refunded_amount = models.BigIntegerField()
-    refund_pending_amount = models.BigIntegerField()
-    credit_amount = models.BigIntegerField()
-    charged_back_amount = models.BigIntegerField()
-    balance_amount = models.BigIntegerField()
-    balance_delta_amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3, blank=True)
+    total_amount = models.BigIntegerField(default=0)
+    paid_amount = models.BigIntegerField(default=0)
+    refunded_amount = models.BigIntegerField(default=0)
+    refund_pending_amount = models.BigIntegerField(default=0)
+    credit_amount = models.BigIntegerField(default=0)
+    charged_back_amount = models.BigIntegerField(default=0)
+    balance_amount = models.BigIntegerField(default=0)
+    balance_delta_amount = models.BigIntegerField(default=0)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = EnvironmentQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["order", "sequence"], name="event_number_within_order")]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "sequence"], name="event_number_within_order"),
+            models.CheckConstraint(
+                name="event_has_a_number_iff_it_has_an_order",
+                condition=Q(order__isnull=True, sequence__isnull=True) | Q(order__isnull=False, sequence__isnull=False),
+            ),
+        ]
         indexes = [models.Index(fields=["environment", "created_at"], name="event_by_time")]
         triggers = [
             pgtrigger.Protect(name="event_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
@@ -52,6 +60,9 @@ class Event(models.Model):
                 when=pgtrigger.Before,
                 declare=[("last", "integer")],
                 func="""
+                    IF NEW.order_id IS NULL THEN
+                        RETURN NEW;
+                    END IF;
                     SELECT COALESCE(MAX(sequence), 0) INTO last FROM events_event WHERE order_id = NEW.order_id;
                     IF NEW.sequence <> last + 1 THEN
                         RAISE EXCEPTION 'event % of order % comes after %', NEW.sequence, NEW.order_id, last
@@ -63,4 +74,4 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.sequence} {self.type}"
+        return f"{self.sequence} {self.type}" if self.sequence else self.type

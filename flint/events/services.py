@@ -60,3 +60,19 @@ def record(order: Remembered, type: str, *, subject: models.Model, actor: Actor,
     order.told_balance_amount = balance
     event.save(force_insert=True)
     return event
+
+
+def record_apart(environment_id: str, type: str, *, subject: models.Model, actor: Actor, **data: Any) -> Event:
+    """Remember a fact that is about no order, such as a payout. ``data`` as in :func:`record`."""
+    return Event.objects.create(
+        environment_id=environment_id,
+        type=type,
+        subject_type=subject._meta.model_name,
+        subject_id=subject.pk,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label,
+        request_id=actor.request_id,
+        command_key=actor.command.key if actor.command else "",
+        data=data,
+    )

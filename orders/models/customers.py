@@ -28,6 +28,7 @@ class Customer(Record):
     is_verified = models.BooleanField(default=False)
     tax_exempt = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict)
+    default_payment_method_id = models.CharField(max_length=40, blank=True)
     version = models.BigIntegerField(default=1)
 
     class Meta:

@@ -15,14 +15,14 @@ class LedgerEntry(models.Model):
     One movement between two accounts of one order: ``amount`` minor units, always positive, from credit to debit.
 
     Append-only. ``source`` is the row that the movement comes from; one source moves a kind once. ``sequence`` counts
-    within the order without gaps.
+    within the order without gaps. What no order can be named for, such as a payout, has neither order nor number.
     """
 
     id = PublicIdField(prefix="led")
     environment = models.ForeignKey("merchants.Environment", on_delete=models.PROTECT, related_name="+")
-    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="entries")
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, null=True, related_name="entries")
     event = models.ForeignKey("events.Event", on_delete=models.PROTECT, related_name="entries")
-    sequence = models.IntegerField()
+    sequence = models.IntegerField(null=True)
     kind = models.CharField(max_length=32)
     debit = models.CharField(max_length=32)
     credit = models.CharField(max_length=32)
@@ -39,6 +39,10 @@ class LedgerEntry(models.Model):
             models.UniqueConstraint(fields=["order", "sequence"], name="entry_number_within_order"),
             models.UniqueConstraint(fields=["kind", "source_id"], name="entry_once_per_source"),
             models.CheckConstraint(name="entry_moves_something", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="entry_has_a_number_iff_it_has_an_order",
+                condition=Q(order__isnull=True, sequence__isnull=True) | Q(order__isnull=False, sequence__isnull=False),
+            ),
             models.CheckConstraint(name="entry_between_two_accounts", condition=~Q(debit=F("credit"))),
         ]
         indexes = [models.Index(fields=["environment", "created_at"], name="entry_by_time")]

@@ -1,6 +1,7 @@
 """The order: the one durable record of a sale, with the amounts of its lines and of its ledger."""
 
 from datetime import datetime
+from typing import Self
 
 import django_fsm as fsm
 import pgtrigger
@@ -8,10 +9,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from flint.actors import Actor
 from flint.errors import NotFound
 from flint.ids import PublicIdField, new_number
 from flint.money import Money
-from flint.records import StatefulRecord
+from flint.records import EnvironmentQuerySet, StatefulRecord
 from orders.guard import checks_its_order
 
 
@@ -76,15 +78,30 @@ _reassess_payment = fsm.GET_STATE(payment_status_of, states=PaymentStatus.values
 _reassess_refund = fsm.GET_STATE(refund_status_of, states=RefundStatus.values)
 
 
+class OrderQuerySet(EnvironmentQuerySet):
+    """Orders. An API key never sees the hidden ones; staff, processors and Flint itself do."""
+
+    def of(self, actor: Actor) -> Self:
+        """Keep to what the actor may see: for a key, what was sold by an order of its own making."""
+        rows = self.behind(actor)
+        return rows.filter(is_hidden=False) if actor.kind in ("key", "customer") else rows
+
+    def behind(self, actor: Actor) -> Self:
+        """Keep to the actor's environment, hidden orders included: for who comes from a payment and not by an id."""
+        return super().of(actor)
+
+
 class Order(StatefulRecord):
     """
     What a customer owes a merchant, and all that was paid and given back against it. All amounts in minor units.
 
+    A payment that a merchant takes without an order has one too, ``is_hidden``: the record of all money is an order.
     Pricing amounts are the sums of its parts, settlement amounts the folds of its ledger; the database refuses a commit
     where they differ. ``balance = (total - credit) - (paid - refunded - charged back)``.
     """
 
     missing = OrderNotFound
+    objects = OrderQuerySet.as_manager()
 
     id = PublicIdField(prefix="ord")
     order_number = models.CharField(max_length=16, default=new_number, editable=False)
@@ -93,6 +110,7 @@ class Order(StatefulRecord):
     payment_status = fsm.FSMField(choices=PaymentStatus.choices, default=PaymentStatus.UNPAID, protected=True)
     refund_status = fsm.FSMField(choices=RefundStatus.choices, default=RefundStatus.NONE, protected=True)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.API)
+    is_hidden = models.BooleanField(default=False)
     currency = models.CharField(max_length=3)
 
     customer = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, null=True, related_name="orders")

@@ -41,10 +41,17 @@ class CaptureMethod(models.TextChoices):
     MANUAL = "manual"
 
 
+class TransactionPurpose(models.TextChoices):
+    GOODS = "goods"
+    SERVICES = "services"
+    OTHER = "other"
+
+
 class PaymentIntent(StatefulRecord):
     """
-    A leg: one fixed amount of an order's money to collect, never rewritten. Amounts in minor units of ``currency``.
+    A leg: one fixed amount of an order's money to collect. Amounts in minor units of ``currency``.
 
+    It is never rewritten, except that a standalone one, the only leg of a hidden order, changes together with it.
     ``is_staged`` tells a leg that the caller made and chooses itself from one that ``pay`` made for a single try.
     ``captured_amount`` is what came in, gross; ``tip_amount`` is the part of ``amount`` that is tip.
     """
@@ -63,7 +70,12 @@ class PaymentIntent(StatefulRecord):
     payment_return_url = models.TextField(blank=True)
     external_reference_id = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict)
+    receipt_email = models.CharField(max_length=255, blank=True)
+    transaction_purpose = models.CharField(max_length=8, choices=TransactionPurpose.choices, blank=True)
     processor = models.CharField(max_length=32)
+    payment_method = models.ForeignKey(
+        "payments.PaymentMethod", on_delete=models.PROTECT, null=True, related_name="payment_intents"
+    )
 
     authorized_amount = models.BigIntegerField(default=0)
     authorized_at = models.DateTimeField(null=True)
@@ -102,6 +114,9 @@ class PaymentIntent(StatefulRecord):
         ]
         indexes = [
             models.Index(fields=["environment", "created_at", "id"], name="leg_by_time"),
+            models.Index(fields=["environment", "updated_at", "id"], name="leg_by_change"),
+            models.Index(fields=["environment", "amount", "id"], name="leg_by_amount"),
+            models.Index(fields=["environment", "external_reference_id"], name="leg_by_reference"),
             models.Index(fields=["environment", "source_last4"], name="leg_by_last4"),
         ]
         triggers = [
@@ -120,6 +135,11 @@ class PaymentIntent(StatefulRecord):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def is_standalone(self) -> bool:
+        """Whether a merchant made it without an order of its own; then its order is hidden."""
+        return self.order.is_hidden
 
     @property
     def capturable_amount(self) -> int:

@@ -10,7 +10,7 @@ not know (:class:`NoAnswer`, ask later, never repeat blindly). What it shows may
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -28,6 +28,18 @@ PaymentStatus = Literal[
     "canceled",
 ]
 RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
+SetupStatus = Literal["requires_payment_method", "requires_action", "processing", "succeeded", "failed", "canceled"]
+DisputeStatus = Literal[
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+    "prevented",
+]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
 
 
 class ProcessorError(Exception):
@@ -88,11 +100,18 @@ class SourceSummary:
     last4: str = ""
     bank_name: str = ""
     account_type: str = ""
+    exp_month: int | None = None
+    exp_year: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``."""
+    """
+    Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``.
+
+    A saved method is paid with by its ``token`` together with its ``customer_reference``; ``is_off_session`` says that
+    the buyer is not there to act.
+    """
 
     operation_id: str
     payment_intent_id: str
@@ -102,6 +121,8 @@ class PaymentRequest:
     capture_method: Literal["automatic", "manual"]
     token: str
     return_url: str = ""
+    customer_reference: str = ""
+    is_off_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,7 @@ class PaymentState:
     action: BuyerAction | None = None
     source: SourceSummary | None = None
     cancellation_reason: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +160,10 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundState:
-    """A refund as the processor sees it now. ``operation_id`` is empty when we did not ask for it."""
+    """
+    A refund as the processor sees it now. ``operation_id`` is empty when we did not ask for it, and then
+    ``environment_id`` is the one that was asked about.
+    """
 
     reference: str
     status: RefundStatus
@@ -147,6 +172,121 @@ class RefundState:
     environment_id: str
     payment_reference: str
     failure_reason: str = ""
+    reason: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """Begin to save a card of a customer. ``customer_reference`` is the processor's name for them if it has one."""
+
+    operation_id: str
+    payment_method_id: str
+    environment_id: str
+    customer_id: str
+    customer_reference: str = ""
+    usage: Literal["off_session", "on_session"] = "off_session"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupState:
+    """
+    A card on its way to being saved, as the processor sees it now. ``client_secret`` is a secret for the browser.
+
+    ``token`` pays with the card once it is saved, together with ``customer_reference``.
+    """
+
+    reference: str
+    status: SetupStatus
+    operation_id: str
+    payment_method_id: str
+    environment_id: str
+    client_secret: str = ""
+    customer_reference: str = ""
+    token: str = ""
+    source: SourceSummary | None = None
+    error_code: str = ""
+    error_message: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeState:
+    """
+    A dispute as the processor sees it now. Our own ids are those of its payment, so it names none of them itself.
+
+    ``withdrawn_amount`` is what the processor holds back of the merchant's money for it at the moment, in the
+    payment's currency: nothing for an inquiry, the disputed amount after a withdrawal, nothing again once reinstated.
+    ``reason`` and ``case_type`` are the contract's words.
+    """
+
+    reference: str
+    status: DisputeStatus
+    money: Money
+    withdrawn_amount: int
+    environment_id: str
+    payment_reference: str
+    reason: str = "general"
+    case_type: str = "chargeback"
+    evidence_due_at: datetime | None = None
+    has_evidence: bool = False
+    evidence_submission_count: int = 0
+    is_evidence_past_due: bool = False
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTransactionState:
+    """
+    One movement of the balance that the processor keeps for the merchant.
+
+    ``amount`` is signed and gross, ``fee_amount`` positive when charged and negative when given back,
+    ``net_amount = amount - fee_amount``, all in minor units of ``currency``, which is the balance's and may differ from
+    the payment's. ``source_kind`` and ``source_reference`` name the payment, refund, dispute or payout behind it by the
+    processor's reference. ``type`` is the contract's word.
+    """
+
+    reference: str
+    type: Literal[
+        "payment", "refund", "dispute", "dispute_reversal", "payout", "payout_failure", "payout_cancellation",
+        "payout_reversal", "reserve_hold", "reserve_release", "adjustment",
+    ]  # fmt: skip
+    status: Literal["pending", "available"]
+    amount: int
+    fee_amount: int
+    net_amount: int
+    currency: str
+    environment_id: str
+    occurred_at: datetime
+    available_at: datetime | None = None
+    source_kind: Literal["payment", "refund", "dispute", "payout", ""] = ""
+    source_reference: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutState:
+    """Money on its way from the processor to the merchant's bank, as the processor sees it now."""
+
+    reference: str
+    status: PayoutStatus
+    money: Money
+    environment_id: str
+    is_automatic: bool = True
+    arrives_at: datetime | None = None
+    failure_code: str = ""
+    failure_message: str = ""
+    description: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceState:
+    """What the processor keeps for the merchant in one currency, in signed minor units."""
+
+    currency: str
+    available_amount: int
+    pending_amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +295,7 @@ class Notice:
 
     id: str
     type: str
-    kind: Literal["payment", "refund", "other"]
+    kind: Literal["payment", "refund", "setup", "dispute", "payout", "other"]
     reference: str
     created_at: datetime
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -209,6 +349,71 @@ class Processor(ABC):
         self, *, environment_id: str, operation_id: str, since: datetime | None = None
     ) -> RefundState | None:
         """Return the refund that our operation made, or None if it made none. ``since`` as in :meth:`find_payment`."""
+
+    def begin_setup(self, request: SetupRequest) -> SetupState:
+        """
+        Begin to save a card; the browser goes on with the ``client_secret``.
+
+        Makes the customer at the processor where it has none yet. Repeating the same operation id returns the same
+        setup, as it is now, with its secret.
+        """
+        raise NotImplementedError
+
+    def retrieve_setup(self, *, environment_id: str, reference: str) -> SetupState | None:
+        """Return a setup by the processor's reference, or None."""
+        raise NotImplementedError
+
+    def find_setup(self, *, environment_id: str, operation_id: str, since: datetime | None = None) -> SetupState | None:
+        """Return the setup that our operation began, or None. ``since`` as in :meth:`find_payment`."""
+        raise NotImplementedError
+
+    def detach(self, *, environment_id: str, token: str, operation_id: str) -> None:
+        """Have the processor forget a saved card. One that is forgotten already, or unknown, is no error."""
+        raise NotImplementedError
+
+    def retrieve_dispute(self, *, environment_id: str, reference: str) -> DisputeState | None:
+        """Return a dispute by the processor's reference, or None."""
+        raise NotImplementedError
+
+    def retrieve_payout(self, *, environment_id: str, reference: str) -> PayoutState | None:
+        """Return a payout by the processor's reference, or None."""
+        raise NotImplementedError
+
+    def list_payments(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PaymentState]:
+        """
+        Go through every payment made in a stretch of time, newest first, in flat memory.
+
+        Those that nobody here asked for come too: their ids of ours are empty, or somebody else's. ``until`` is
+        exclusive, ``since`` inclusive. So do the other lists. They raise as any call does, also on the way.
+        """
+        raise NotImplementedError
+
+    def list_refunds(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[RefundState]:
+        """Go through every refund made in a stretch of time, as :meth:`list_payments`."""
+        raise NotImplementedError
+
+    def list_disputes(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[DisputeState]:
+        """Go through every dispute opened in a stretch of time, as :meth:`list_payments`."""
+        raise NotImplementedError
+
+    def list_payouts(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PayoutState]:
+        """Go through every payout made in a stretch of time, as :meth:`list_payments`."""
+        raise NotImplementedError
+
+    def list_balance_transactions(
+        self, *, environment_id: str, since: datetime, until: datetime, payout_reference: str = ""
+    ) -> Iterator[BalanceTransactionState]:
+        """
+        Go through every movement of the balance in a stretch of time, as :meth:`list_payments`.
+
+        With ``payout_reference``, only those that an automatic payout paid out, whenever they were made; the payout's
+        own movement is not among them.
+        """
+        raise NotImplementedError
+
+    def balances(self, *, environment_id: str) -> list[BalanceState]:
+        """Return what the processor keeps for the merchant now, by currency."""
+        raise NotImplementedError
 
     @abstractmethod
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
