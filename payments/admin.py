@@ -131,6 +131,7 @@ def _canceled(what: str):
 event_words.update(
     {
         "payment_intent.created": lambda event: "Payment prepared",
+        "payment_intent.updated": lambda event: "Payment changed",
         "payment.started": lambda event: "Payment started",
         "payment.requires_action": lambda event: "The buyer is asked to confirm the payment (3-D Secure)",
         "payment.authorized": lambda event: "Money held, not taken yet",

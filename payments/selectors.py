@@ -9,7 +9,13 @@ from flint.actors import Actor
 from orders.models import Order
 from orders.selectors import attaches, shows
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
+
+TYPES = {"card": "card", "ach_debit": "us_bank_account", "affirm": "affirm", "apple_pay": "card", "google_pay": "card"}
+"""What the processor's form calls each payment option; a wallet holds cards."""
+
+WALLETS = ("apple_pay", "google_pay")
 
 shows(
     payment_intent_ids=ArraySubquery(
@@ -28,7 +34,8 @@ def attempts_with_tries(rows: QuerySet[PaymentAttempt]) -> QuerySet[PaymentAttem
 
 def read_attempt(order_id: str, attempt_id: str, *, actor: Actor) -> PaymentAttempt:
     """:raises PaymentAttemptNotFound: if the order has no such attempt, or is foreign."""
-    return attempts_with_tries(PaymentAttempt.objects.of(actor)).find(id=attempt_id, order_id=order_id)
+    attempts = PaymentAttempt.objects.of(actor).filter(order__in=Order.objects.of(actor))
+    return attempts_with_tries(attempts).find(id=attempt_id, order_id=order_id)
 
 
 @attaches
@@ -75,8 +82,19 @@ def _collection(order: Order) -> dict | None:
     return collection_of(order, order.outstanding_amount)
 
 
-def collection_of(order: Order, amount: int, *, return_url: str = "") -> dict | None:
-    """Return collection guidance of the contract for an amount of an order; None where nobody can collect."""
+def collection_of(
+    order: Order,
+    amount: int,
+    *,
+    return_url: str = "",
+    step: tuple[str, str] = ("collect_payment_source", "pay_order"),
+    options: Sequence[str] = ("card", "ach_debit"),
+) -> dict | None:
+    """
+    Return collection guidance of the contract for an amount of an order; None where nobody can collect.
+
+    ``step`` is what the browser does next and what is called with its result.
+    """
     name = order.environment.processor
     if not name or not processor_of(name).is_configured(environment_id=order.environment_id):
         return None
@@ -87,11 +105,46 @@ def collection_of(order: Order, amount: int, *, return_url: str = "") -> dict | 
             "return_url": return_url or None,
             "elements": {
                 "mode": "payment",
-                "next_step": "collect_payment_source",
-                "submit_to": "pay_order",
+                "next_step": step[0],
+                "submit_to": step[1],
                 "payment_method_creation": "manual",
-                "payment_method_types": ["card", "us_bank_account"],
+                "payment_method_types": list(dict.fromkeys(TYPES[option] for option in options)),
+                "digital_wallets": [option for option in options if option in WALLETS] or None,
                 "amount_money": order.money(amount),
             },
         }
     }
+
+
+def readable_intents(actor: Actor) -> QuerySet[PaymentIntent]:
+    """Return the actor's payment intents, of orders and standalone, with all that a list shows: one statement."""
+    return PaymentIntent.objects.of(actor).select_related("environment", "order__customer")
+
+
+def read_intent(payment_intent_id: str, *, actor: Actor) -> PaymentIntent:
+    """
+    Return one payment intent with the buyer's step, if one waits, and how to collect it, as long as it can be.
+
+    :raises PaymentIntentNotFound: if it is absent or foreign.
+    """
+    leg = readable_intents(actor).find(id=payment_intent_id)
+    leg.payment_collection = intent_collection(leg)
+    return with_action(leg)
+
+
+def with_action(leg: PaymentIntent) -> PaymentIntent:
+    """Have a standalone payment intent that waits for the buyer carry the try whose step it is."""
+    if leg.is_standalone and leg.status == "requires_action":
+        leg.acting = leg.operations.filter(kind="confirm", action__isnull=False).order_by("-position").first()
+    return leg
+
+
+def intent_collection(leg: PaymentIntent) -> dict | None:
+    """Return how to collect a payment intent; nothing once it is being paid, or its order's money is."""
+    order = leg.order
+    if leg.status not in CONFIRMABLE or order.status != "open" or order.active_attempt_id:
+        return None
+    step = ("create_confirmation_token", "confirm_payment_intent") if leg.is_standalone else None
+    order.environment = leg.environment
+    given = {"step": step, "options": leg.payment_options} if step else {}
+    return collection_of(order, leg.amount, return_url=leg.payment_return_url, **given)

@@ -27,6 +27,10 @@ BODIES = {
     ("post", "/v1/orders/{order_id}/payment-intents/{payment_intent_id}/capture"): {},
     ("post", "/v1/orders/{order_id}/payment-intents/{payment_intent_id}/cancel"): {},
     ("post", "/v1/orders/{order_id}/payment-attempts/{order_payment_attempt_id}/cancel"): {},
+    ("patch", "/v1/payment-intents/{payment_intent_id}"): {"metadata": {"shelf": "3"}},
+    ("post", "/v1/payment-intents/{payment_intent_id}/confirm"): {"payment_source_token": "pm_card_visa"},
+    ("post", "/v1/payment-intents/{payment_intent_id}/capture"): {},
+    ("post", "/v1/payment-intents/{payment_intent_id}/cancel"): {},
 }
 """What each verb must be sent to get as far as looking for what it names."""
 
@@ -117,7 +121,7 @@ def test_a_body_cannot_name_somebody_elses_rows(theirs, other_api, api):
 
 
 def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
-    for path in ("/v1/orders", "/v1/refunds", "/v1/customers"):
+    for path in ("/v1/orders", "/v1/refunds", "/v1/customers", "/v1/payment-intents"):
         assert other_api.get(path).data == []
     for query in ({"customer_id": theirs["customer_id"]}, {"query": theirs["order_id"]}):
         assert other_api.get("/v1/orders", query).data == []

@@ -55,6 +55,7 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "order.discount_removed": ("discount_removed", "Discount removed: {name}"),
     "order.closed": ("closed", "Order closed"),
     "payment_intent.created": (None, "Payment of {amount} prepared"),
+    "payment_intent.updated": (None, "Payment changed"),
     "payment.started": (None, "Payment of {amount} started"),
     "payment.requires_action": (None, "Payment of {amount} waits for the buyer"),
     "payment.authorized": (None, "{amount} authorized"),

@@ -13,11 +13,14 @@ from orders.services.editing import Edit
 from orders.services.pricing import NoDiscountableBalance
 
 
-def create_order(*, actor: Actor, data: Mapping[str, Any], origin: str = "api") -> tuple[Order, pricing.Parts]:
+def create_order(
+    *, actor: Actor, data: Mapping[str, Any], origin: str = "api", is_hidden: bool = False
+) -> tuple[Order, pricing.Parts]:
     """
     Create an open order with its lines, and return it with its parts.
 
-    ``data`` is a validated request of the contract. The currency is that of the first line.
+    ``data`` is a validated request of the contract. The currency is that of the first line. ``is_hidden`` makes the
+    record of a payment that a merchant takes without an order.
 
     :raises CustomerNotFound: if the customer is absent or foreign.
     :raises CurrencyMismatch: if amounts of several currencies were sent.
@@ -31,6 +34,7 @@ def create_order(*, actor: Actor, data: Mapping[str, Any], origin: str = "api") 
             environment_id=actor.environment_id,
             currency=first.currency,
             origin=origin,
+            is_hidden=is_hidden,
             customer=customer,
             order_revision=0,
             buyer_note=data.get("buyer_note", ""),

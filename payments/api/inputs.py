@@ -20,24 +20,17 @@ CANCELLATION_REASONS = ["requested_by_customer", "duplicate", "fraudulent", "aba
 PAYMENT_OPTIONS = ["card", "apple_pay", "google_pay", "affirm", "ach_debit"]
 
 
-def credential_fields() -> dict[str, StrictString]:
-    """Return the fields of which a payment source names exactly one."""
-    return {
-        "token": StrictString(max_length=255, required=False, code="INVALID_PAYMENT_SOURCE"),
-        "confirmation_token": StrictString(max_length=255, required=False, code="INVALID_PAYMENT_SOURCE"),
-    }
+def token_field() -> StrictString:
+    """Return the field of a token that a processor made."""
+    return StrictString(max_length=255, required=False, code="INVALID_PAYMENT_SOURCE")
 
 
 class Credential(Input):
-    """A payment source: a processor's payment method token, or a confirmation token."""
+    """A payment source, exactly one: a processor's token, a confirmation token, or a saved payment method."""
 
-    reserved = {"payment_method_id"}
-    locals().update(credential_fields())
-
-    def validate(self, attrs):
-        if "token" in attrs and "confirmation_token" in attrs:
-            self.refuse("PAYMENT_SOURCE_CONFLICT", "Send one payment source, not two.", "confirmation_token")
-        return attrs
+    token = token_field()
+    confirmation_token = token_field()
+    payment_method_id = IdField("pm", required=False)
 
 
 class PaymentSourceInput(Credential):
@@ -45,8 +38,9 @@ class PaymentSourceInput(Credential):
 
     def validate(self, attrs):
         if not attrs:
-            self.refuse("INVALID_PAYMENT_SOURCE", "Send a 'token' or a 'confirmation_token'.", "token")
-        return super().validate(attrs)
+            words = "Send a 'token', a 'confirmation_token' or a 'payment_method_id'."
+            self.refuse("INVALID_PAYMENT_SOURCE", words, "token")
+        return attrs
 
 
 class BuyerContactInput(Input):

@@ -14,13 +14,18 @@ from flint.api.fields import (
     TimestampField,
 )
 from flint.api.serializers import Output
-from orders.api.serializers import Derived, OrderOutput, extend_order
+from orders.api.serializers import AmountField, CustomerSummaryOutput, Derived, Filled, OrderOutput, extend_order
+from orders.models.orders import Origin, PaymentStatus, RefundStatus, Status
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus, Mode
 from payments.models.intents import CaptureMethod, IntentStatus
 from payments.services.attempts import leg_status
 from payments.telling import is_resumable
 
+FLOWS = {"subscription": "subscription_initial"}
+"""What a payment's flow is called where it is not by its order's origin."""
+
+PAYMENT_FLOWS = [FLOWS.get(origin, origin) for origin in Origin.values]
 REFUND_STATUSES = ["none", "partially_refunded", "refunded"]
 
 
@@ -165,6 +170,7 @@ class CardOutput(Output):
 
     brand = StrictString()
     last4 = StrictString()
+    payment_method_id = IdField("pm", required=False)
 
 
 class BankDebitOutput(Output):
@@ -199,22 +205,72 @@ class PaymentIntentSummaryOutput(Output):
     status = EnumField(IntentStatus.values)
     capture_method = EnumField(CaptureMethod.values, required=False)
     customer_id = IdField("cus", required=False, source="order.customer_id")
-    order_id = IdField("ord", required=False)
+    order_id = IdField("ord", required=False, source="shown_order_id")
     payment_source = PaymentSourceOutput(required=False, source="shown_source")
     refund_status = EnumField(REFUND_STATUSES, required=False, source="shown_refund_status")
     created_at = TimestampField(required=False)
     updated_at = TimestampField(required=False)
 
     def to_representation(self, instance: PaymentIntent) -> dict[str, Any]:
+        instance.shown_order_id = None if instance.is_standalone else instance.order_id
         instance.shown_source = source_of(instance)
         instance.shown_refund_status = refund_status_of(instance)
         return super().to_representation(instance)
 
 
-class PaymentIntentOutput(PaymentIntentSummaryOutput):
-    """One fixed amount to collect."""
+class CollectionElementsOutput(Output):
+    """How the page sets up the processor's form."""
 
-    payment_flow = EnumField(["api", "checkout", "payment_link", "invoice", "virtual_terminal"], source="shown.flow")
+    mode = EnumField(["payment", "setup"])
+    next_step = EnumField(["create_confirmation_token", "collect_payment_source", "collect_setup_payment_source"])
+    submit_to = EnumField(["pay_order", "confirm_payment_intent"])
+    payment_method_creation = EnumField(["manual"])
+    payment_method_types = ListOf(StrictString())
+    digital_wallets = ListOf(StrictString(), required=False)
+    amount_money = MoneyField(required=False)
+
+
+class StripeCollectionOutput(Output):
+    """Keys and settings for the page. Nothing in it is secret."""
+
+    publishable_key = StrictString(required=False)
+    account_id = StrictString(required=False)
+    return_url = StrictString(required=False)
+    elements = CollectionElementsOutput(required=False)
+
+
+class PaymentCollectionOutput(Output):
+    """What a browser needs to collect a payment source."""
+
+    stripe = StripeCollectionOutput(required=False)
+
+
+class OrderSummaryOutput(Output):
+    """An order beside something else."""
+
+    order_id = IdField("ord", source="id")
+    order_number = StrictString()
+    status = EnumField(Status.values)
+    payment_status = EnumField(PaymentStatus.values)
+    refund_status = EnumField(RefundStatus.values)
+    total_money = AmountField("total_amount")
+    outstanding_money = MoneyField()
+    external_reference_id = Filled("external_reference_id")
+    created_at = TimestampField()
+    updated_at = TimestampField()
+
+
+class PaymentIntentOutput(PaymentIntentSummaryOutput):
+    """
+    One fixed amount to collect, with or without an order. The buyer's step is only shown of a single standalone one.
+    """
+
+    expandable = {"customer", "order"}
+
+    merchant_id = IdField("mer", source="environment.merchant_id")
+    origin = EnumField(Origin.values, source="order.origin")
+    payment_flow = EnumField(PAYMENT_FLOWS, source="shown.flow")
+    selected_payment_option = StrictString(required=False, source="shown.selected_option")
     payment_options = ListOf(StrictString())
     last_payment_error = PaymentErrorOutput(allow_null=True, required=False, source="shown.error")
     risk = RiskOutput(allow_null=True, required=False, source="shown.risk")
@@ -233,6 +289,12 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     cancellation_reason = StrictString(required=False, source="shown.cancellation_reason")
     external_reference_id = ExternalReferenceField(required=False, source="shown.external_reference_id")
     metadata = MetadataField(required=False)
+    receipt_email = Filled("receipt_email")
+    transaction_purpose = Filled("transaction_purpose")
+    customer = CustomerSummaryOutput(required=False, allow_null=True, source="order.customer")
+    order = OrderSummaryOutput(required=False, allow_null=True, source="shown.order")
+    payment_collection = PaymentCollectionOutput(required=False, source="shown.collection")
+    current_payment_action = PendingActionOutput(required=False, source="shown.action")
 
     def to_representation(self, instance: PaymentIntent) -> dict[str, Any]:
         instance.shown = _shown(instance)
@@ -250,8 +312,13 @@ def _shown(leg: PaymentIntent) -> dict[str, Any]:
             "message": leg.error_message or leg.error_code.replace("_", " "),
             "failed_at": leg.error_at,
         }
+    acting: PaymentOperation | None = getattr(leg, "acting", None)
     return {
-        "flow": "api",
+        "flow": FLOWS.get(leg.order.origin, leg.order.origin),
+        "selected_option": leg.source_type or None,
+        "order": None if leg.is_standalone else leg.order,
+        "collection": getattr(leg, "payment_collection", None),
+        "action": _action(acting) if acting else None,
         "error": error,
         "risk": None,
         "support_reference": f"sup_{leg.id[-12:]}",
@@ -275,7 +342,8 @@ def money_of(leg: PaymentIntent, amount: int):
 def source_of(leg: PaymentIntent) -> dict[str, Any] | None:
     """Return what may be shown of a leg's payment source, once one was used."""
     if leg.source_type == "card":
-        return {"type": "card", "card": {"brand": leg.source_brand, "last4": leg.source_last4}}
+        card = {"brand": leg.source_brand, "last4": leg.source_last4, "payment_method_id": leg.payment_method_id}
+        return {"type": "card", "card": card}
     if leg.source_type == "ach_debit":
         return {
             "type": "ach_debit",
@@ -293,32 +361,6 @@ def refund_status_of(leg: PaymentIntent) -> str:
     if not leg.refunded_amount:
         return "none"
     return "refunded" if leg.refunded_amount >= leg.captured_amount else "partially_refunded"
-
-
-class CollectionElementsOutput(Output):
-    """How the page sets up the processor's form."""
-
-    mode = EnumField(["payment", "setup"])
-    next_step = EnumField(["create_confirmation_token", "collect_payment_source", "collect_setup_payment_source"])
-    submit_to = EnumField(["pay_order", "confirm_payment_intent"])
-    payment_method_creation = EnumField(["manual"])
-    payment_method_types = ListOf(StrictString())
-    amount_money = MoneyField(required=False)
-
-
-class StripeCollectionOutput(Output):
-    """Keys and settings for the page. Nothing in it is secret."""
-
-    publishable_key = StrictString(required=False)
-    account_id = StrictString(required=False)
-    return_url = StrictString(required=False)
-    elements = CollectionElementsOutput(required=False)
-
-
-class PaymentCollectionOutput(Output):
-    """What a browser needs to collect a payment source."""
-
-    stripe = StripeCollectionOutput(required=False)
 
 
 class AuthorizationAmountsOutput(Output):

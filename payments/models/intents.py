@@ -16,7 +16,7 @@ from orders.guard import checks_its_order
 
 class PaymentIntentNotFound(NotFound):
     code = "PAYMENT_INTENT_NOT_FOUND"
-    message = "No such payment intent on this order."
+    message = "No such payment intent."
 
 
 class IntentStatus(models.TextChoices):

@@ -23,8 +23,10 @@ from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, PaymentState, Refused, Unreachable
 from payments.services.asking import ask_about_attempt, ask_about_operation, newest_confirm, payment_behind
+from payments.services.reaching import lock_order
 from payments.services.recording import record_payment, record_refusal
 from payments.services.starting import IdempotencyKeyReused, refuse_ended
+from payments.services.writing_off import write_off
 
 
 class InvalidStatusForCapture(Conflict):
@@ -94,6 +96,10 @@ class PaymentProcessorUnavailable(Unavailable):
     message = "The payment processor could not be reached. Nothing was done; try again."
 
 
+SHOWN = ("order", "environment")
+"""What a payment intent is shown with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """What a capture or cancel leaves behind, all as it is now."""
@@ -104,10 +110,10 @@ class Closed:
 
 
 def capture(
-    *, order_id: str, payment_intent_id: str, data: Mapping[str, Any], actor: Actor, at: datetime | None = None
+    *, order_id: str | None, payment_intent_id: str, data: Mapping[str, Any], actor: Actor, at: datetime | None = None
 ) -> Closed:
     """
-    Take all or part of a hold, once; the rest is let go.
+    Take all or part of a hold, once; the rest is let go. Without an order's id it is a standalone payment intent's.
 
     A lost answer leaves the hold as it is and the capture open; the sweep learns what became of it.
 
@@ -164,9 +170,11 @@ def capture(
     return _now(order.id, leg.id, operation.attempt_id, actor)
 
 
-def cancel_leg(*, order_id: str, payment_intent_id: str, data: Mapping[str, Any], actor: Actor) -> Closed:
+def cancel_leg(*, order_id: str | None, payment_intent_id: str, data: Mapping[str, Any], actor: Actor) -> Closed:
     """
     Let a leg go: a staged one here, a hold or a waiting one at the processor first.
+
+    Without an order's id it is a standalone payment intent.
 
     :raises OrderPaymentLegAlreadySettled, PaymentAlreadyCanceled, CannotCancelExpiredPayment: if it has ended.
     :raises PaymentAttemptStillProcessing, PaymentIntentNotCancelable: if the processor will not stop it.
@@ -265,8 +273,8 @@ def refuse_ended_otherwise(leg: PaymentIntent) -> None:
     raise PaymentIntentNotCancelable(current_status=leg.status)
 
 
-def _locked(order_id: str, payment_intent_id: str, actor: Actor) -> tuple[Order, PaymentIntent]:
-    order = Order.objects.of(actor).lock(id=order_id)
+def _locked(order_id: str | None, payment_intent_id: str, actor: Actor) -> tuple[Order, PaymentIntent]:
+    order = lock_order(order_id, payment_intent_id, actor=actor)
     leg = PaymentIntent.objects.of(actor).find(id=payment_intent_id, order_id=order.id)
     return order, leg
 
@@ -282,7 +290,7 @@ def _repeated(operations: QuerySet[PaymentOperation], actor: Actor) -> PaymentOp
 
 
 def _refuse_wrong_attempt(order: Order, attempt_id: str | None) -> None:
-    if not order.active_attempt_id:
+    if not order.active_attempt_id or order.is_hidden:
         return
     attempt = PaymentAttempt.objects.get(id=order.active_attempt_id)
     facts = {"order_payment_attempt_id": attempt.id, "payment_attempt_status": attempt.status}
@@ -294,9 +302,8 @@ def _refuse_wrong_attempt(order: Order, attempt_id: str | None) -> None:
 
 def _begin_cancel(order: Order, leg: PaymentIntent, reason: str, actor: Actor) -> PaymentOperation:
     if leg.status == "processing":
-        raise PaymentAttemptStillProcessing(
-            order_payment_attempt_id=order.active_attempt_id, payment_attempt_status="processing"
-        )
+        facts = {} if order.is_hidden else {"order_payment_attempt_id": order.active_attempt_id}
+        raise PaymentAttemptStillProcessing(payment_attempt_status="processing", **facts)
     return _write_down(order, leg, "cancel", leg.amount, reason or "requested_by_customer", actor)
 
 
@@ -326,8 +333,9 @@ def _cancel_here(order: Order, leg: PaymentIntent, reason: str, actor: Actor) ->
     leg.cancel(reason=reason)
     leg.save()
     events.record(order, "payment.canceled", subject=leg, actor=actor, amount=leg.amount, reason=reason)
+    write_off(order, leg, actor=actor, at=timezone.now())
     order.order_revision += 1
-    order.save(update_fields=["event_count", "order_revision", "updated_at"])
+    order.save()
 
 
 def _cancel_call(operation: PaymentOperation, confirm: PaymentOperation | None = None):
@@ -368,7 +376,7 @@ def _carry_out(operation: PaymentOperation, call, *, actor: Actor) -> bool:
 
 def _now(order_id: str, leg_id: str | None, attempt_id: str | None, actor: Actor) -> Closed:
     return Closed(
-        order=Order.objects.of(actor).find(id=order_id),
-        payment_intent=PaymentIntent.objects.of(actor).find(id=leg_id) if leg_id else None,
+        order=Order.objects.behind(actor).find(id=order_id),
+        payment_intent=PaymentIntent.objects.of(actor).select_related(*SHOWN).find(id=leg_id) if leg_id else None,
         attempt=PaymentAttempt.objects.of(actor).find(id=attempt_id) if attempt_id else None,
     )

@@ -42,6 +42,15 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
     """
     if data["action"] == "resume":
         return _resume(order_id=order_id, data=data, actor=actor)
+    return _now(order_id, collect(order_id=order_id, data=data, actor=actor).id, actor)
+
+
+def collect(*, order_id: str | None, data: Mapping[str, Any], actor: Actor) -> PaymentAttempt:
+    """
+    Begin a payment, call the processor and record what it answers; return the attempt as it began.
+
+    Arguments and refusals are those of :func:`start_payment`.
+    """
     try:
         started = start_payment(order_id=order_id, data=data, actor=actor)
     except OrderPaymentAttemptActive as refusal:
@@ -49,11 +58,11 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
         started = start_payment(order_id=order_id, data=data, actor=actor)
     if started.is_repeat and started.attempt.is_open:
         ask_about_attempt(started.attempt.id, actor=actor)
-    make_calls(started, order_id=order_id, actor=actor)
-    return _now(order_id, started.attempt.id, actor)
+    make_calls(started, actor=actor)
+    return started.attempt
 
 
-def make_calls(started: Started, *, order_id: str, actor: Actor) -> None:
+def make_calls(started: Started, *, actor: Actor) -> None:
     """Make the calls of an attempt one after the other, and record each answer before the next."""
     for operation, token in started.calls:
         leg = operation.payment_intent
@@ -61,11 +70,12 @@ def make_calls(started: Started, *, order_id: str, actor: Actor) -> None:
             operation_id=operation.id,
             payment_intent_id=leg.id,
             environment_id=actor.environment_id,
-            order_id=order_id,
+            order_id=leg.order_id,
             money=leg.money,
             capture_method=leg.capture_method,
             token=token,
             return_url=leg.payment_return_url,
+            customer_reference=leg.payment_method.customer_reference if leg.payment_method else "",
         )
         try:
             state = processor_of(leg.processor).confirm(request)

@@ -20,6 +20,7 @@ from payments.models import PaymentIntent, PaymentOperation
 from payments.models.intents import UNDER_WAY
 from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
+from payments.services.writing_off import write_off
 
 
 def record_payment(
@@ -66,7 +67,7 @@ def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, 
 def _locked(operation_id: str, actor: Actor) -> tuple[Order, PaymentIntent, PaymentOperation]:
     of_operation = PaymentOperation.objects.of(actor).filter(id=operation_id).values("payment_intent__order_id")
     try:
-        order = Order.objects.of(actor).lock(id__in=of_operation)
+        order = Order.objects.behind(actor).lock(id__in=of_operation)
     except NotFound:
         raise DoesNotFit(f"no operation {operation_id or '(none named)'} in {actor.environment_id}") from None
     operation = PaymentOperation.objects.select_related("payment_intent", "attempt").get(id=operation_id)
@@ -92,7 +93,7 @@ def _apply(
     if operation.is_unanswered:
         _answer(operation, result=state.status, at=at)
     operation.result = state.status
-    operation.action = _action(state) if state.status == "requires_action" else None
+    operation.ask_buyer(state.action if state.status == "requires_action" else None)
     if state.error_code:
         operation.error_code, operation.error_message = state.error_code, state.error_message
     _remember_source(leg, state)
@@ -122,6 +123,7 @@ def _apply(
         unanswered = leg.operations.filter(answered_at__isnull=True).exclude(kind="confirm")
         unanswered.update(answered_at=at, result=state.status)
     reassess(order, operation.attempt, at=at)
+    write_off(order, leg, actor=actor, at=at)
     if (order.event_count, order.active_attempt_id) != known:
         order.order_revision += 1
         order.save()
@@ -130,18 +132,6 @@ def _apply(
 def _answer(operation: PaymentOperation, *, result: str, at: datetime) -> None:
     operation.answered_at = at
     operation.result = result
-
-
-def _action(state: PaymentState) -> dict | None:
-    if state.action is None:
-        return None
-    return {
-        "id": state.action.id,
-        "client_secret": state.action.client_secret,
-        "publishable_key": state.action.publishable_key,
-        "account_id": state.action.account_id,
-        "redirect_url": state.action.redirect_url,
-    }
 
 
 def _remember_source(leg: PaymentIntent, state: PaymentState) -> None:

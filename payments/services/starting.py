@@ -19,7 +19,9 @@ from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.reaching import lock_order
 from payments.services.recording import redeem_discounts
+from payments.services.sources import Source, source_of
 
 
 class OrderAlreadyPaid(Conflict):
@@ -30,16 +32,6 @@ class OrderAlreadyPaid(Conflict):
 class PaymentNotRequired(Conflict):
     code = "PAYMENT_NOT_REQUIRED"
     message = "Nothing is owed on this order. Pay it without a payment source to settle it."
-
-
-class PaymentSourceRequired(InvalidInput):
-    code = "PAYMENT_SOURCE_REQUIRED"
-    message = "Money is owed on this order. Send a 'payment_source'."
-
-
-class InvalidPaymentSource(InvalidInput):
-    code = "INVALID_PAYMENT_SOURCE"
-    message = "A 'token' begins with 'pm_', a 'confirmation_token' with 'ctoken_'."
 
 
 class PaymentLegSelectionRequired(Conflict):
@@ -96,20 +88,22 @@ class Started:
     is_repeat: bool = False
 
 
-def start_payment(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Started:
+def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor) -> Started:
     """
     Freeze an order and write down the attempt, its legs and the calls to come, in one transaction.
 
     A repeat of the request that began an attempt returns that attempt, with nothing to call. ``data`` is a validated
-    pay request with action ``pay`` or ``confirm_payment_intents``.
+    pay request with action ``pay`` or ``confirm_payment_intents``; without an order's id, the latter with the one
+    standalone payment intent to confirm.
 
     :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderChangedRefreshRequired: by the order's state.
-    :raises OrderAlreadyPaid, PaymentNotRequired, PaymentSourceRequired, InvalidPaymentSource: by what is owed and sent.
+    :raises OrderAlreadyPaid, PaymentNotRequired: by what is owed. :raises PaymentSourceRequired: and the other refusals
+        of :func:`~payments.services.sources.source_of`, by what it is to be paid with.
     :raises PaymentLegSelectionRequired, PaymentIntentNotPartOfOrder, PaymentIntentNotConfirmable,
         SplitOfDelayedCapture: by the legs. :raises ProcessorNotConfigured: if there is nobody to call.
     """
     with transaction.atomic(durable=True):
-        order = Order.objects.of(actor).lock(id=order_id)
+        order = lock_order(order_id, _first_leg(data), actor=actor)
         if repeated := _repeated(order, actor):
             return Started(repeated, (), is_repeat=True)
         if order.status != "open":
@@ -119,10 +113,14 @@ def start_payment(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> St
         if data["action"] == "confirm_payment_intents":
             legs = _chosen_legs(order, data)
         elif order.outstanding_amount:
-            legs = [(_leg_for_all(order, data), _token(data.get("payment_source"), "payment_source"))]
+            legs = [(_leg_for_all(order, data), data.get("payment_source"), "payment_source")]
         else:
             return Started(_settle_nothing(order, data, actor), ())
-        return _write_down(order, legs, data, actor)
+        processor = processor_name(actor)
+        paid_with = [
+            (leg, source_of(order, given, param, processor=processor, actor=actor)) for leg, given, param in legs
+        ]
+        return _write_down(order, paid_with, data, actor, processor)
 
 
 def processor_name(actor: Actor) -> str:
@@ -135,6 +133,10 @@ def processor_name(actor: Actor) -> str:
     if not name or not processor_of(name).is_configured(environment_id=actor.environment_id):
         raise ProcessorNotConfigured
     return name
+
+
+def _first_leg(data: Mapping[str, Any]) -> str:
+    return data["payment_intents"][0]["payment_intent_id"] if "payment_intents" in data else ""
 
 
 def _repeated(order: Order, actor: Actor) -> PaymentAttempt | None:
@@ -154,17 +156,6 @@ def _refuse_changed(order: Order, expected: Money | None) -> None:
             current_money=order.outstanding_money,
             submitted_money=expected,
         )
-
-
-def _token(source: Mapping[str, str] | None, param: str) -> str:
-    if source is None:
-        raise PaymentSourceRequired(param=param)
-    for name, prefix in (("token", "pm_"), ("confirmation_token", "ctoken_")):
-        if name in source:
-            if not source[name].startswith(prefix):
-                raise InvalidPaymentSource(param=f"{param}.{name}")
-            return source[name]
-    raise PaymentSourceRequired(param=param)
 
 
 def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
@@ -192,21 +183,22 @@ def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
     )
 
 
-def _chosen_legs(order: Order, data: Mapping[str, Any]) -> list[tuple[PaymentIntent, str]]:
+def _chosen_legs(order: Order, data: Mapping[str, Any]) -> list[tuple[PaymentIntent, Mapping[str, Any], str]]:
     of_order = {leg.id: leg for leg in order.payment_intents.select_for_update(of=("self",)).order_by("id")}
-    chosen: list[tuple[PaymentIntent, str]] = []
+    chosen: list[tuple[PaymentIntent, Mapping[str, Any], str]] = []
     for index, item in enumerate(data["payment_intents"]):
-        param = f"payment_intents[{index}]"
+        # A standalone payment intent is confirmed at an address of its own, with nothing around its source.
+        param = "" if order.is_hidden else f"payment_intents[{index}]"
         leg = of_order.pop(item["payment_intent_id"], None)
         if leg is None:
             raise PaymentIntentNotPartOfOrder(param=f"{param}.payment_intent_id")
         refuse_ended(leg)
         if leg.status not in CONFIRMABLE:
             raise PaymentIntentNotConfirmable(param=f"{param}.payment_intent_id", current_status=leg.status)
-        chosen.append((leg, _token(item, param)))
-    if len(chosen) > 1 and any(leg.capture_method == "manual" for leg, _ in chosen):
+        chosen.append((leg, item, param))
+    if len(chosen) > 1 and any(leg.capture_method == "manual" for leg, _, _ in chosen):
         raise SplitOfDelayedCapture(param="payment_intents")
-    submitted = sum(leg.amount for leg, _ in chosen)
+    submitted = sum(leg.amount for leg, _, _ in chosen)
     covers = data.get("completion_behavior", "complete_order") == "complete_order"
     if submitted > order.outstanding_amount or (covers and submitted < order.outstanding_amount):
         raise OrderChangedRefreshRequired(
@@ -247,15 +239,17 @@ def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> Paym
     return attempt
 
 
-def _write_down(order: Order, legs: list[tuple[PaymentIntent, str]], data: Mapping[str, Any], actor: Actor) -> Started:
-    processor = processor_name(actor)
+def _write_down(
+    order: Order, legs: list[tuple[PaymentIntent, Source]], data: Mapping[str, Any], actor: Actor, processor: str
+) -> Started:
     attempt = _new_attempt(order, actor, data, mode="payment")
     attempt.next_check_at = timezone.now() + FIRST_CHECK_AFTER
     attempt.save(force_insert=True)
     calls = []
-    for leg, token in legs:
+    for leg, source in legs:
         is_new = leg._state.adding
         leg.processor = processor
+        leg.payment_method = source.method
         leg.submit()
         leg.save(force_insert=is_new)
         tries = 0 if is_new else leg.operations.filter(kind="confirm").count()
@@ -269,7 +263,7 @@ def _write_down(order: Order, legs: list[tuple[PaymentIntent, str]], data: Mappi
             currency=leg.currency,
         )
         operation.save(force_insert=True)
-        calls.append((operation, token))
+        calls.append((operation, source.token))
     _remember_contact(order, data)
     order.active_attempt_id = attempt.id
     order.order_revision += 1

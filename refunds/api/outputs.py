@@ -72,7 +72,7 @@ class TaxBreakdownRefundOutput(Output):
 
 
 class RefundOutput(Output):
-    """Money promised or given back on an order."""
+    """Money promised or given back on an order. A payment that was made without an order shows none here."""
 
     refund_id = IdField("ref")
     status = EnumField(RefundStatus.values)
@@ -80,7 +80,7 @@ class RefundOutput(Output):
     refunded_tip_money = MoneyField()
     balance_effect = EnumField(BalanceEffect.values)
     merchant_id = IdField("mer")
-    order_id = IdField("ord")
+    order_id = IdField("ord", required=False)
     customer_id = IdField("cus", required=False)
     payment_intent_id = IdField("pi", required=False)
     payment_refunds = ListOf(PaymentRefundOutput())
@@ -104,7 +104,8 @@ class RefundOutput(Output):
 
 def _refund(refund: Refund) -> dict[str, Any]:
     legs: list[RefundLeg] = refund.shown_legs
-    rows = [row for leg in legs for row in leg.shown_allocations]
+    is_itemized = not refund.order.is_hidden
+    rows = [row for leg in legs for row in leg.shown_allocations if is_itemized]
 
     def money(amount: int) -> Money:
         return Money(amount, refund.currency)
@@ -116,7 +117,7 @@ def _refund(refund: Refund) -> dict[str, Any]:
         "refunded_tip_money": money(refund.tip_amount),
         "balance_effect": refund.balance_effect,
         "merchant_id": refund.environment.merchant_id,
-        "order_id": refund.order_id,
+        "order_id": refund.order_id if is_itemized else None,
         "customer_id": refund.order.customer_id,
         "payment_intent_id": legs[0].payment_intent_id if len(legs) == 1 else None,
         "payment_refunds": [_tender(leg, money) for leg in legs],

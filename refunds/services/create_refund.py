@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from flint.actors import Actor
 from flint.celery import after_commit
+from flint.errors import InvalidInput
 from flint.events import services as events
 from orders import ledger
 from orders.models import Order
@@ -17,6 +18,16 @@ from refunds.models import Refund
 from refunds.selectors import readable
 from refunds.services.booking import reserve
 from refunds.services.composing import SURPLUS, TIP, Composer
+
+
+class OrderRequiredForLineItemRefund(InvalidInput):
+    code = "ORDER_REQUIRED_FOR_LINE_ITEM_REFUND"
+    message = "This payment was made without an order, so it has no line items to refund. Send an amount."
+
+
+class OrderRequiredForChargeRefund(InvalidInput):
+    code = "ORDER_REQUIRED_FOR_CHARGE_REFUND"
+    message = "This payment was made without an order, so it has no charges to refund. Send an amount."
 
 
 def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
@@ -30,14 +41,19 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
     A command that a staff member sends again returns the refund that it made; the API keeps its own record of commands.
 
     :raises OrderNotFound, PaymentIntentNotFound: if what it names is absent or foreign.
+    :raises OrderRequiredForLineItemRefund, OrderRequiredForChargeRefund: for targets on a standalone payment.
     :raises AmountExceedsRefundable, NothingToRefund: and the other refusals of ``composing``.
     """
     with transaction.atomic():
         order_id = data.get("order_id")
         payment_intent_id = data.get("payment_intent_id")
+        orders = Order.objects.of(actor)
         if order_id is None:
             order_id = PaymentIntent.objects.of(actor).find(id=payment_intent_id).order_id
-        order = Order.objects.of(actor).select_related("environment").lock(id=order_id)
+            orders = Order.objects.behind(actor)
+        order = orders.select_related("environment").lock(id=order_id)
+        if order.is_hidden:
+            _refuse_targets(data)
         if payment_intent_id is not None:
             PaymentIntent.objects.of(actor).find(id=payment_intent_id, order_id=order.id)
         if made := _made_before(order, actor):
@@ -74,6 +90,13 @@ def create_refund(*, data: Mapping[str, Any], actor: Actor) -> Refund:
         for leg in composition.legs:
             after_commit(tasks.send_refund, refund_leg_id=leg.id, environment_id=order.environment_id)
     return refund
+
+
+def _refuse_targets(data: Mapping[str, Any]) -> None:
+    if data.get("line_items"):
+        raise OrderRequiredForLineItemRefund(param="line_items")
+    if data.get("charges"):
+        raise OrderRequiredForChargeRefund(param="charges")
 
 
 def _made_before(order: Order, actor: Actor) -> Refund | None:

@@ -94,7 +94,7 @@ def _locked(refund_leg_id: str, actor: Actor) -> tuple[Order, RefundLeg, list[Re
     """Lock the order of a leg, and return it with that leg and all legs of its refund."""
     of_leg = RefundLeg.objects.of(actor).filter(id=refund_leg_id).values("order_id")
     try:
-        order = Order.objects.of(actor).lock(id__in=of_leg)
+        order = Order.objects.behind(actor).lock(id__in=of_leg)
     except NotFound:
         raise DoesNotFit(f"no refund {refund_leg_id or '(none named)'} in {actor.environment_id}") from None
     of_refund = RefundLeg.objects.filter(refund__legs=refund_leg_id).select_related("refund")
