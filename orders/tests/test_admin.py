@@ -195,12 +195,12 @@ def test_the_page_shows_payments_in_words_and_no_secret_of_the_buyer(support, en
     shown = show(support, order)
     assert "Visa •••• 9995" in shown and "There is not enough money on the account." in shown and "Declined" in shown
     assert "Requires action" in shown and waiting.reference in shown
-    secret = waiting.action["client_secret"]
+    secret, redirect_url = waiting.buyer_action.client_secret, waiting.buyer_action.redirect_url
     leg_page = page(support.get(reverse("admin:payments_paymentintent_change", args=[waiting.payment_intent_id])))
     assert secret and waiting.reference in leg_page
     for text in (shown, leg_page):
         assert secret not in text and escape(secret) not in text and "client_secret" not in text
-        assert waiting.action["redirect_url"] is None or escape(waiting.action["redirect_url"]) not in text
+        assert redirect_url is None or escape(redirect_url) not in text
 
 
 def test_the_page_shows_what_is_held(support, environment):

@@ -19,6 +19,7 @@ from orders.models.orders import Origin, PaymentStatus, RefundStatus, Status
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus, Mode
 from payments.models.intents import CaptureMethod, IntentStatus
+from payments.processors.base import BuyerAction
 from payments.services.attempts import leg_status
 from payments.telling import is_resumable
 
@@ -119,7 +120,7 @@ def _attempt(attempt: PaymentAttempt) -> dict[str, Any]:
         "is_resumable": is_resumable(attempt),
         "expected_outstanding_money": attempt.expected_outstanding_money,
         "payment_intents": [_try(operation) for operation in attempt.tries],
-        "pending_actions": [_action(operation) for operation in attempt.tries if operation.action],
+        "pending_actions": [_action(each, todo) for each in attempt.tries if (todo := each.buyer_action)],
         "failure_code": attempt.failure_code or None,
         "failure_message": attempt.failure_message or None,
         "started_at": attempt.created_at,
@@ -148,19 +149,18 @@ def _try(operation: PaymentOperation) -> dict[str, Any]:
     }
 
 
-def _action(operation: PaymentOperation) -> dict[str, Any]:
-    action = operation.action
+def _action(operation: PaymentOperation, action: BuyerAction) -> dict[str, Any]:
     return {
-        "pending_action_id": action["id"],
+        "pending_action_id": action.id,
         "action_type": "payment_authentication",
         "subject": {"payment_intent": {"payment_intent_id": operation.payment_intent_id}},
         "client_action": {
             "stripe": {
-                "publishable_key": action["publishable_key"],
-                "account_id": action["account_id"],
-                "payment_intent": {"client_secret": action["client_secret"], "stripe_js_call": "handle_next_action"},
+                "publishable_key": action.publishable_key,
+                "account_id": action.account_id,
+                "payment_intent": {"client_secret": action.client_secret, "stripe_js_call": "handle_next_action"},
             },
-            "redirect_url": action["redirect_url"],
+            "redirect_url": action.redirect_url,
         },
     }
 
@@ -313,12 +313,13 @@ def _shown(leg: PaymentIntent) -> dict[str, Any]:
             "failed_at": leg.error_at,
         }
     acting: PaymentOperation | None = getattr(leg, "acting", None)
+    todo = acting and acting.buyer_action
     return {
         "flow": FLOWS.get(leg.order.origin, leg.order.origin),
         "selected_option": leg.source_type or None,
         "order": None if leg.is_standalone else leg.order,
         "collection": getattr(leg, "payment_collection", None),
-        "action": _action(acting) if acting else None,
+        "action": _action(acting, todo) if todo else None,
         "error": error,
         "risk": None,
         "support_reference": f"sup_{leg.id[-12:]}",

@@ -1,11 +1,16 @@
 """One call to a processor about one leg, written down before it is made."""
 
+import json
+from dataclasses import asdict
+
 from django.db import models
 from django.db.models import Q
 
 from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import Record
+from flint.sealing import SealedField, Secret, Unsealable
+from payments.processors.base import BuyerAction
 
 
 class OperationKind(models.TextChoices):
@@ -20,7 +25,7 @@ class PaymentOperation(Record):
 
     ``answered_at`` is empty until the outcome is known, however it became known: by the answer, a notice or the sweep.
     ``reference`` is the processor's name for the payment that a confirm made. ``captured_amount`` is what came in
-    through it. ``action`` is the buyer's pending step, a secret, wiped once it is over.
+    through it. ``action`` is the buyer's pending step, sealed, and wiped once it is over.
     """
 
     id = PublicIdField(prefix="pop")
@@ -41,7 +46,7 @@ class PaymentOperation(Record):
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
     captured_amount = models.BigIntegerField(default=0)
-    action = models.JSONField(null=True)
+    action = SealedField(null=True)
 
     class Meta:
         constraints = [
@@ -70,3 +75,21 @@ class PaymentOperation(Record):
     @property
     def is_unanswered(self) -> bool:
         return self.answered_at is None
+
+    def ask_buyer(self, action: BuyerAction | None) -> None:
+        """Keep the step that the buyer has to take, sealed; or none."""
+        self.action = Secret.of(json.dumps(asdict(action))) if action else None
+
+    @property
+    def buyer_action(self) -> BuyerAction | None:
+        """
+        The step that the buyer has to take, if one is pending.
+
+        None too if the key that sealed it is gone: asking the processor again, as ``resume`` does, seals it anew.
+        """
+        if self.action is None:
+            return None
+        try:
+            return BuyerAction(**json.loads(self.action.reveal()))
+        except Unsealable:
+            return None
