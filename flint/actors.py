@@ -19,7 +19,9 @@ class Actor:
     """
     Who acts, in which environment, and on account of which request.
 
-    ``id`` is the key's, the staff user's or the customer's id, or the processor's name; ``label`` is for people.
+    ``id`` is the key's or the staff user's id, a customer's checkout session, or the processor's name; ``label`` is for
+    people. A customer has an ``order_id``, the one order that it acts on, and sees nothing but that. ``customer_id`` is
+    the customer that its checkout acts for, if any; ``only_attempt_id`` the one attempt that it may still go on with.
     """
 
     kind: Kind
@@ -27,7 +29,15 @@ class Actor:
     id: str = ""
     label: str = ""
     request_id: str = ""
+    order_id: str = ""
+    customer_id: str = ""
+    only_attempt_id: str = ""
     command: Command | None = field(default=None, compare=False)
+
+    @property
+    def is_buyer(self) -> bool:
+        """Whether it is a customer in a checkout, who may act on one order."""
+        return self.kind == "customer"
 
     def with_command(self, command: Command) -> "Actor":
         """Return the same actor, acting for one idempotent command."""

@@ -15,8 +15,12 @@ class EnvironmentQuerySet(models.QuerySet):
     missing: type[NotFound] = NotFound
 
     def of(self, actor: Actor) -> Self:
-        """Keep to what the actor may see: its own environment."""
-        return self.filter(environment_id=actor.environment_id)
+        """Keep to what the actor may see: its own environment, and for a buyer what belongs to its own order."""
+        rows = self.filter(environment_id=actor.environment_id)
+        if not actor.is_buyer:
+            return rows
+        column = getattr(self.model, "order_column", "")
+        return rows.filter(**{column: actor.order_id}) if column else rows.none()
 
     def find(self, **lookup):
         """
@@ -39,9 +43,14 @@ class EnvironmentQuerySet(models.QuerySet):
 
 
 class Record(models.Model):
-    """A row that belongs to an environment. ``missing`` is the refusal when one is looked for in vain."""
+    """
+    A row that belongs to an environment. ``missing`` is the refusal when one is looked for in vain.
+
+    ``order_column`` names the order it belongs to. A buyer sees no row of a table that has none.
+    """
 
     missing: type[NotFound] = NotFound
+    order_column = ""
 
     environment = models.ForeignKey("merchants.Environment", on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,18 +1,32 @@
 """From the headers of a request to the actor behind it."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 
 from flint.actors import Actor
 from flint.errors import Unauthenticated
-from flint.merchants.models import ApiKey
+from flint.merchants.models import ApiKey, Environment
 from flint.merchants.selectors import authenticate
 
 
 class AmbiguousAuth(Unauthenticated):
     code = "AMBIGUOUS_AUTH"
     message = "Send the key in one header: Authorization or X-API-Key, not both."
+
+
+class CheckoutSessionAuthRequired(Unauthenticated):
+    code = "CHECKOUT_SESSION_AUTH_REQUIRED"
+    message = "Send the session's id as 'X-Checkout-Session-ID' beside its secret."
+
+
+class CheckoutSessionSecretRequired(Unauthenticated):
+    code = "CHECKOUT_SESSION_SECRET_REQUIRED"
+    message = "Send the session's secret as 'X-Checkout-Session-Secret' beside its id."
 
 
 class InvalidAuthorizationHeader(Unauthenticated):
@@ -41,15 +55,49 @@ def secret_of(request: HttpRequest) -> str:
     return token
 
 
-class KeyAuthentication(BaseAuthentication):
-    """
-    An API key in ``Authorization: Bearer`` or ``X-API-Key``.
+BuyerCheck = Callable[[str, str, datetime], tuple[Actor, Environment]]
+_buyer_checks: list[BuyerCheck] = []
 
-    Puts ``api_key``, ``environment`` and ``actor`` on the request, for views and for the context headers.
+
+def authenticates_buyers(check: BuyerCheck) -> BuyerCheck:
+    """
+    Register who knows the credentials of buyers: from a session's id, its secret and the time to the actor and its
+    environment. It raises :class:`Unauthenticated` with the code of what is wrong with them.
+    """
+    _buyer_checks.append(check)
+    return check
+
+
+class CredentialAuthentication(BaseAuthentication):
+    """
+    An API key in ``Authorization: Bearer`` or ``X-API-Key``, or a buyer's checkout session in its pair of headers.
+
+    Puts ``api_key``, None for a buyer, ``environment`` and ``actor`` on the request, for views and context headers.
     """
 
-    def authenticate(self, request) -> tuple[Actor, ApiKey]:
+    def authenticate(self, request) -> tuple[Actor, ApiKey | None]:
         """:raises Unauthenticated: or one of its kinds, with the code of what is wrong with the credentials."""
+        session_id = request.headers.get("X-Checkout-Session-ID")
+        secret = request.headers.get("X-Checkout-Session-Secret")
+        if session_id is None and secret is None:
+            return self._key(request)
+        if "Authorization" in request.headers or "X-API-Key" in request.headers:
+            raise AmbiguousAuth("Send an API key or a checkout session's credential, not both.")
+        if not session_id:
+            raise CheckoutSessionAuthRequired()
+        if not secret:
+            raise CheckoutSessionSecretRequired()
+        return self._buyer(request, session_id, secret)
+
+    def _buyer(self, request, session_id: str, secret: str) -> tuple[Actor, None]:
+        (check,) = _buyer_checks
+        actor, environment = check(session_id, secret, timezone.now())
+        http = request._request
+        http.api_key, http.environment = None, environment
+        http.actor = replace(actor, request_id=request.request_id)
+        return http.actor, None
+
+    def _key(self, request) -> tuple[Actor, ApiKey]:
         key = authenticate(secret_of(request), timezone.now())
         actor = Actor(
             kind="key",

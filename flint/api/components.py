@@ -135,6 +135,18 @@ COMPONENTS: dict[str, Any] = {
 SECURITY_SCHEMES = {
     "BearerAuth": {"type": "http", "scheme": "bearer", "description": "An API key as `Authorization: Bearer <key>`."},
     "ApiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    "CheckoutSessionID": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Checkout-Session-ID",
+        "description": "A buyer's checkout session. Its secret comes beside it.",
+    },
+    "CheckoutSessionSecret": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Checkout-Session-Secret",
+        "description": "The `checkout_auth_token` of the session's launch. It reaches this session's order only.",
+    },
 }
 HEADERS = {
     "X-Request-Id": {"schema": TEXT, "description": "The caller's own, or a generated one."},

@@ -106,13 +106,13 @@ def digest_of(request: Any, payload: Any) -> str:
 
 
 def _local(request: Any, command: Command, run: Callable[[], Reply]) -> Reply:
-    environment_id = request.actor.environment_id
+    environment_id, name = request.actor.environment_id, _name(request, command)
     with transaction.atomic():
         # A key that we made up a moment ago cannot be in use.
         if request.idempotency_key_given:
-            if not _lock(environment_id, command.key):
+            if not _lock(environment_id, name):
                 raise IdempotencyKeyInProgress()
-            if record := _find(environment_id, command.key):
+            if record := _find(environment_id, name):
                 return _replay(record, command, request)
         response = run()
         try:
@@ -130,7 +130,9 @@ def _external(request: Any, command: Command, run: Callable[[], Reply]) -> Reply
     claim = uuid.uuid4().hex
     if answered := _claim(request, command, claim):
         return answered
-    ours = IdempotencyRecord.objects.filter(environment_id=request.actor.environment_id, key=command.key, claim=claim)
+    ours = IdempotencyRecord.objects.filter(
+        environment_id=request.actor.environment_id, key=_name(request, command), claim=claim
+    )
     try:
         response = run()
     except (OperationalError, InterfaceError):
@@ -153,7 +155,7 @@ def _claim(request: Any, command: Command, claim: str) -> Reply | None:
     IdempotencyRecord.objects.bulk_create([record], ignore_conflicts=True)
     if not request.idempotency_key_given:
         return None
-    stored = _find(record.environment_id, command.key)
+    stored = _find(record.environment_id, record.key)
     if stored is None:
         # Its owner was refused and let go between our two statements.
         raise IdempotencyKeyInProgress()
@@ -181,10 +183,15 @@ def _find(environment_id: str, key: str) -> IdempotencyRecord | None:
     return IdempotencyRecord.objects.filter(environment_id=environment_id, key=key).order_by("id").first()
 
 
+def _name(request: Any, command: Command) -> str:
+    """Return what a key is stored by. A buyer's are its own: it can neither replay nor block the merchant's."""
+    return f"{request.actor.id} {command.key}" if request.actor.is_buyer else command.key
+
+
 def _identity(request: Any, command: Command) -> dict[str, Any]:
     return {
         "environment_id": request.actor.environment_id,
-        "key": command.key,
+        "key": _name(request, command),
         "digest": command.digest,
         "operation": f"{request.method} {request.path}"[:255],
     }

@@ -21,7 +21,7 @@ class IdempotencyRecord(models.Model):
 
     id = PublicIdField(prefix="idem")
     environment = models.ForeignKey("merchants.Environment", on_delete=models.CASCADE, related_name="+", db_index=False)
-    key = models.CharField(max_length=255)
+    key = models.CharField(max_length=320)
     operation = models.CharField(max_length=255)
     digest = models.CharField(max_length=64)
     state = models.CharField(max_length=16, choices=State.choices, default=State.DONE)

@@ -89,7 +89,10 @@ class FlintSchema(AutoSchema):
     # Parts of the operation
 
     def get_auth(self) -> list[dict[str, list]]:
-        return [] if self.view.public else [{"BearerAuth": []}, {"ApiKeyHeader": []}]
+        if self.view.public:
+            return []
+        buyer = [{"CheckoutSessionID": [], "CheckoutSessionSecret": []}] if self.method in self.view.buyers else []
+        return [{"BearerAuth": []}, {"ApiKeyHeader": []}, *buyer]
 
     def get_extensions(self) -> dict[str, Any]:
         scopes = self.view.scopes.get(self.method) or ()

@@ -9,8 +9,9 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from flint import errors
+from flint.actors import Actor
 from flint.api import idempotency, wire
-from flint.api.authentication import KeyAuthentication
+from flint.api.authentication import CredentialAuthentication
 from flint.api.errors import (
     InvalidRequestBody,
     MethodNotAllowed,
@@ -34,12 +35,23 @@ class InsufficientScope(errors.Forbidden):
     message = "The key lacks the scope that this operation needs."
 
 
+class CheckoutSessionScopeMismatch(errors.Forbidden):
+    code = "CHECKOUT_SESSION_SCOPE_MISMATCH"
+    message = "A checkout session's credential does not reach this. Use an API key on your server."
+
+
+class CheckoutSessionOrderMismatch(errors.Forbidden):
+    code = "CHECKOUT_SESSION_ORDER_MISMATCH"
+    message = "The checkout session is for another order."
+
+
 class ApiView(APIView):
     """
     One route. Subclasses declare per verb, and write a method per verb that calls one service and replies.
 
     :cvar scopes: a scope, a tuple of which any will do, or None for every key.
     :cvar public: no key is needed for any verb.
+    :cvar buyers: the verbs that a buyer may use as well, on its own order and in its own session.
     :cvar inputs: the body. A verb without one refuses a body.
     :cvar outputs: ``OrderOutput``, or ``[OrderOutput]`` for a list; what :meth:`reply` renders and the document shows.
     :cvar queries: the query string. A verb without one refuses all parameters.
@@ -52,6 +64,7 @@ class ApiView(APIView):
 
     scopes: dict[str, Scopes] = {}
     public = False
+    buyers: tuple[str, ...] = ()
     inputs: dict[str, type[Input]] = {}
     outputs: dict[str, type[Output] | list[type[Output]]] = {}
     queries: dict[str, type[Query]] = {}
@@ -63,7 +76,7 @@ class ApiView(APIView):
 
     schema = FlintSchema()
     http_method_names = ["get", "head", "post", "patch", "delete"]
-    authentication_classes = [KeyAuthentication]
+    authentication_classes = [CredentialAuthentication]
     permission_classes: list = []
     throttle_classes: list = []
     renderer_classes: list = []
@@ -79,7 +92,10 @@ class ApiView(APIView):
         key_problem = self._take_idempotency_key(request)
         if not self.public:
             self.perform_authentication(request)
-            self._check_scopes(request, self.scopes.get(method))
+            if request.actor.is_buyer:
+                self._check_buyer(request.actor)
+            else:
+                self._check_scopes(request, self.scopes.get(method))
         if key_problem:
             raise key_problem
         if method not in self.inputs and self._has_body(request):
@@ -113,6 +129,15 @@ class ApiView(APIView):
             raise InsufficientScope(
                 scope_requirement={"mode": mode, "scopes": list(any_of)}, missing_scopes=list(any_of)
             )
+
+    def _check_buyer(self, actor: Actor) -> None:
+        """Keep a buyer to the routes made for buyers, to its own order and to its own session."""
+        if self.verb not in self.buyers:
+            raise CheckoutSessionScopeMismatch()
+        if self.kwargs.get("order_id", actor.order_id) != actor.order_id:
+            raise CheckoutSessionOrderMismatch()
+        if self.kwargs.get("checkout_session_id", actor.id) != actor.id:
+            raise CheckoutSessionScopeMismatch()
 
     def _has_body(self, request) -> bool:
         return request.META.get("CONTENT_LENGTH") not in (None, "", "0")

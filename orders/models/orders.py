@@ -84,7 +84,7 @@ class OrderQuerySet(EnvironmentQuerySet):
     def of(self, actor: Actor) -> Self:
         """Keep to what the actor may see: for a key, what was sold by an order of its own making."""
         rows = self.behind(actor)
-        return rows.filter(is_hidden=False) if actor.kind in ("key", "customer") else rows
+        return rows.filter(is_hidden=False) if actor.kind == "key" else rows
 
     def behind(self, actor: Actor) -> Self:
         """Keep to the actor's environment, hidden orders included: for who comes from a payment and not by an id."""
@@ -101,6 +101,7 @@ class Order(StatefulRecord):
     """
 
     missing = OrderNotFound
+    order_column = "id"
     objects = OrderQuerySet.as_manager()
 
     id = PublicIdField(prefix="ord")

@@ -118,6 +118,7 @@ class LineItem(Part):
     """Goods or a service, so many units at a price. ``version`` grows with every stored change."""
 
     missing = OrderLineItemNotFound
+    order_column = "order_id"
 
     id = PublicIdField(prefix="oli")
     quantity = models.BigIntegerField()
@@ -169,6 +170,7 @@ class Charge(Part):
     """A fee on the order, fixed or a percentage of the merchandise (``percent`` in units of 0.0001 %)."""
 
     missing = OrderChargeNotFound
+    order_column = "order_id"
 
     id = PublicIdField(prefix="och")
     type = models.CharField(max_length=20, choices=ChargeType.choices)

@@ -5,8 +5,11 @@ from payments.models.intents import PaymentIntent
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
+from payments.models.sessions import CheckoutCredential, CheckoutSession
 
 __all__ = [
+    "CheckoutCredential",
+    "CheckoutSession",
     "PaymentAttempt",
     "PaymentIntent",
     "PaymentMethod",

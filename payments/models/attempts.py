@@ -1,15 +1,17 @@
 """One try to pay an order with its legs."""
 
 from datetime import datetime
+from typing import Self
 
 import django_fsm as fsm
 from django.db import models
 from django.db.models import Q
 
+from flint.actors import Actor
 from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.money import Money
-from flint.records import StatefulRecord
+from flint.records import EnvironmentQuerySet, StatefulRecord
 from orders.guard import checks_its_order
 
 
@@ -44,6 +46,15 @@ class CompletionBehavior(models.TextChoices):
     PARTIAL_PAYMENT = "partial_payment"
 
 
+class PaymentAttemptQuerySet(EnvironmentQuerySet):
+    """Attempts. A buyer sees those that its own checkout session began."""
+
+    def of(self, actor: Actor) -> Self:
+        """Keep to what the actor may see."""
+        rows = super().of(actor)
+        return rows.filter(checkout_session_id=actor.id) if actor.is_buyer else rows
+
+
 class PaymentAttempt(StatefulRecord):
     """
     A try to pay an order. At most one is open per order, by constraint.
@@ -53,9 +64,14 @@ class PaymentAttempt(StatefulRecord):
     """
 
     missing = PaymentAttemptNotFound
+    order_column = "order_id"
+    objects = PaymentAttemptQuerySet.as_manager()
 
     id = PublicIdField(prefix="opa")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_attempts")
+    checkout_session = models.ForeignKey(
+        "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_attempts"
+    )
     mode = models.CharField(max_length=12, choices=Mode.choices, default=Mode.PAYMENT)
     status = fsm.FSMField(choices=A.choices, default=A.PROCESSING, protected=True)
     completion_behavior = models.CharField(max_length=16, choices=CompletionBehavior.choices)

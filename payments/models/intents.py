@@ -57,6 +57,7 @@ class PaymentIntent(StatefulRecord):
     """
 
     missing = PaymentIntentNotFound
+    order_column = "order_id"
 
     id = PublicIdField(prefix="pi")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_intents")

@@ -28,6 +28,8 @@ class PaymentOperation(Record):
     through it. ``action`` is the buyer's pending step, sealed, and wiped once it is over.
     """
 
+    order_column = "payment_intent__order_id"
+
     id = PublicIdField(prefix="pop")
     payment_intent = models.ForeignKey("payments.PaymentIntent", on_delete=models.PROTECT, related_name="operations")
     attempt = models.ForeignKey(
