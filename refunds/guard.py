@@ -36,7 +36,7 @@ BEGIN
            COALESCE(SUM(a.quantity) FILTER (WHERE g.status = 'succeeded'), 0)::bigint AS units
         INTO allocated
         FROM refunds_refundallocation a JOIN refunds_refundleg g ON g.id = a.leg_id
-        WHERE a.order_id = checked
+        WHERE a.order_id = checked AND NOT g.is_correction
           AND COALESCE(a.line_item_id, a.charge_id, a.tax_breakdown_id) IS NOT NULL;
     SELECT COALESCE(SUM(refunded), 0)::bigint AS refunded, COALESCE(SUM(pending), 0)::bigint AS pending,
            COALESCE(SUM(units), 0)::bigint AS units

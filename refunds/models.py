@@ -50,12 +50,20 @@ class BalanceEffect(models.TextChoices):
     REOPEN = "reopen"
 
 
+class RefundOrigin(models.TextChoices):
+    """Where it was asked for: here, or at the processor behind our back."""
+
+    FLINT = "flint"
+    PROCESSOR = "processor"
+
+
 class Refund(StatefulRecord):
     """
     Money promised back on an order, in minor units of ``currency``.
 
     ``surplus_amount`` is the part that gives back what was collected beyond what was owed; it lowers no debt. With
-    effect ``reopen`` the buyer owes the rest again, otherwise it is credited.
+    effect ``reopen`` the buyer owes the rest again, otherwise it is credited. One of origin ``processor`` was found
+    there and is on the work list until somebody has explained it.
     """
 
     missing = RefundNotFound
@@ -68,6 +76,8 @@ class Refund(StatefulRecord):
     tip_amount = models.BigIntegerField(default=0)
     surplus_amount = models.BigIntegerField(default=0)
     balance_effect = models.CharField(max_length=8, choices=BalanceEffect.choices, default=BalanceEffect.CREDIT)
+    origin = models.CharField(max_length=10, choices=RefundOrigin.choices, default=RefundOrigin.FLINT)
+    explained_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=32, choices=Reason.choices, blank=True)
     reason_message = models.TextField(blank=True)
     failure_reason = models.CharField(max_length=40, blank=True)
@@ -83,6 +93,11 @@ class Refund(StatefulRecord):
             models.Index(fields=["environment", "created_at", "id"], name="refund_by_time"),
             models.Index(fields=["environment", "updated_at", "id"], name="refund_by_change"),
             models.Index(fields=["environment", "amount", "id"], name="refund_by_amount"),
+            models.Index(
+                fields=["environment", "id"],
+                condition=Q(origin=RefundOrigin.PROCESSOR, explained_at__isnull=True),
+                name="refund_to_explain",
+            ),
         ]
         triggers = [
             checks_its_order("refund_is_checked_with_its_order", function="flint_check_refunds"),
@@ -96,6 +111,11 @@ class Refund(StatefulRecord):
     def money(self) -> Money:
         return Money(self.amount, self.currency)
 
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether it was found at the processor and nobody has said yet why."""
+        return self.origin == RefundOrigin.PROCESSOR and self.explained_at is None
+
     @fsm.transition(field=status, source="*", target=fsm.GET_STATE(lambda self, status, **_: status, states=R.values))
     def become(self, status: str, *, failure_reason: str = "") -> None:
         """Take the status that follows from its legs."""
@@ -107,7 +127,10 @@ class RefundLeg(StatefulRecord):
     One call to a processor: so much of a refund, back through the payment that ``operation`` made. Its id is the
     processor's idempotency key.
 
-    ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known.
+    ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known. A refund
+    found at the processor has a leg with its ``reference`` that was never sent, and another one for each part of it
+    that could only be booked later. ``is_correction``: staff found it to be a correction of the payment, so that its
+    allocations give back no part of the order any more.
     """
 
     id = PublicIdField(prefix="rfl")
@@ -121,6 +144,7 @@ class RefundLeg(StatefulRecord):
     currency = models.CharField(max_length=3)
     tip_amount = models.BigIntegerField(default=0)
     credit_amount = models.BigIntegerField(default=0)
+    is_correction = models.BooleanField(default=False)
     failure_reason = models.CharField(max_length=40, blank=True)
     reference = models.CharField(max_length=255, blank=True)
     sent_at = models.DateTimeField(null=True)
@@ -132,7 +156,13 @@ class RefundLeg(StatefulRecord):
         constraints = [
             models.CheckConstraint(name="refund_leg_amount_positive", condition=Q(amount__gte=1)),
             models.UniqueConstraint(
-                name="refund_leg_once_per_reference", fields=["environment", "reference"], condition=~Q(reference="")
+                name="refund_leg_once_per_reference",
+                fields=["environment", "reference", "position"],
+                condition=~Q(reference=""),
+            ),
+            models.CheckConstraint(
+                name="refund_leg_correction_credits_nothing",
+                condition=Q(is_correction=False) | Q(credit_amount=0, tip_amount=0),
             ),
         ]
         indexes = [

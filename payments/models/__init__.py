@@ -5,6 +5,7 @@ from payments.models.intents import PaymentIntent
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
+from payments.models.reconciling import ReconcileDifference, ReconcileRun, ReconcileSighting
 from payments.models.sessions import CheckoutCredential, CheckoutSession
 
 __all__ = [
@@ -16,4 +17,7 @@ __all__ = [
     "PaymentMethodSetup",
     "PaymentOperation",
     "ProcessorNotice",
+    "ReconcileDifference",
+    "ReconcileRun",
+    "ReconcileSighting",
 ]
