@@ -62,8 +62,63 @@ CREATE CONSTRAINT TRIGGER operation_is_checked_with_its_order
 CREATE CONSTRAINT TRIGGER order_is_checked_with_its_payments
     AFTER INSERT OR UPDATE OF paid_amount, settled_tip_amount, charged_back_amount, active_attempt_id ON orders_order
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_payments_of_order();
+
+-- What a leg shows as the processor's fee is what the movements of the balance say, once they are booked.
+CREATE FUNCTION flint_check_fees(checked text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    leg payments_paymentintent;
+    told record;
+BEGIN
+    SELECT * INTO leg FROM payments_paymentintent WHERE id = checked;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT SUM(fee_amount)::bigint AS fee, SUM(net_amount)::bigint AS net
+        INTO told FROM payments_balancetransaction
+        WHERE payment_intent_id = checked AND type = 'payment' AND currency = leg.fee_currency
+          AND booked_at IS NOT NULL;
+    PERFORM flint_refuse(checked, 'leg_fee_is_its_movements', leg.processing_fee_amount, told.fee);
+    PERFORM flint_refuse(checked, 'leg_net_is_its_movements', leg.merchant_net_amount, told.net);
+END $$;
+
+CREATE FUNCTION flint_check_fees_of_leg() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM flint_check_fees(NEW.id);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION flint_check_fees_of_movement() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.payment_intent_id IS NOT NULL THEN
+        PERFORM flint_check_fees(NEW.payment_intent_id);
+    END IF;
+    IF TG_OP = 'UPDATE' AND OLD.payment_intent_id IS DISTINCT FROM NEW.payment_intent_id THEN
+        PERFORM flint_check_fees(OLD.payment_intent_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER leg_fee_is_checked
+    AFTER UPDATE OF processing_fee_amount, merchant_net_amount, fee_currency ON payments_paymentintent
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.processing_fee_amount IS DISTINCT FROM NEW.processing_fee_amount
+          OR OLD.merchant_net_amount IS DISTINCT FROM NEW.merchant_net_amount
+          OR OLD.fee_currency IS DISTINCT FROM NEW.fee_currency)
+    EXECUTE FUNCTION flint_check_fees_of_leg();
+
+CREATE CONSTRAINT TRIGGER movement_is_checked_with_its_leg
+    AFTER INSERT OR UPDATE OF payment_intent_id, booked_at ON payments_balancetransaction
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_fees_of_movement();
 """,
     reverse_sql="""
+DROP TRIGGER movement_is_checked_with_its_leg ON payments_balancetransaction;
+DROP TRIGGER leg_fee_is_checked ON payments_paymentintent;
+DROP FUNCTION flint_check_fees_of_movement;
+DROP FUNCTION flint_check_fees_of_leg;
+DROP FUNCTION flint_check_fees;
 DROP TRIGGER order_is_checked_with_its_payments ON orders_order;
 DROP TRIGGER operation_is_checked_with_its_order ON payments_paymentoperation;
 DROP FUNCTION flint_check_payments_of_operation;

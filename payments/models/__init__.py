@@ -1,6 +1,7 @@
 """Collecting: what to collect and with what, each try, each call to a processor, and what processors tell us."""
 
 from payments.models.attempts import PaymentAttempt
+from payments.models.balances import BalanceSync, BalanceTransaction, Payout
 from payments.models.intents import PaymentIntent
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
@@ -9,6 +10,8 @@ from payments.models.reconciling import ReconcileDifference, ReconcileRun, Recon
 from payments.models.sessions import CheckoutCredential, CheckoutSession
 
 __all__ = [
+    "BalanceSync",
+    "BalanceTransaction",
     "CheckoutCredential",
     "CheckoutSession",
     "PaymentAttempt",
@@ -16,6 +19,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentMethodSetup",
     "PaymentOperation",
+    "Payout",
     "ProcessorNotice",
     "ReconcileDifference",
     "ReconcileRun",

@@ -54,6 +54,8 @@ class PaymentIntent(StatefulRecord):
     It is never rewritten, except that a standalone one, the only leg of a hidden order, changes together with it.
     ``is_staged`` tells a leg that the caller made and chooses itself from one that ``pay`` made for a single try.
     ``captured_amount`` is what came in, gross; ``tip_amount`` is the part of ``amount`` that is tip.
+    ``processing_fee_amount`` is what the processor took of it and ``merchant_net_amount`` what it left, once it has
+    said so, in ``fee_currency``: that of the processor's balance, which may be another.
     """
 
     missing = PaymentIntentNotFound
@@ -88,6 +90,10 @@ class PaymentIntent(StatefulRecord):
     refund_pending_amount = models.BigIntegerField(default=0)
     refunded_amount = models.BigIntegerField(default=0)
     charged_back_amount = models.BigIntegerField(default=0)
+    processing_fee_amount = models.BigIntegerField(null=True)
+    merchant_net_amount = models.BigIntegerField(null=True)
+    fee_currency = models.CharField(max_length=3, blank=True)
+    dispute_status = models.CharField(max_length=24, default="none")
 
     source_type = models.CharField(max_length=12, blank=True)
     source_brand = models.CharField(max_length=20, blank=True)
