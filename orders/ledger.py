@@ -22,6 +22,7 @@ BANK = "bank"
 FEES = "processing_fees"
 ADJUSTMENTS = "processor_adjustments"
 WRITE_OFFS = "write_offs"
+DISPUTE_LOSSES = "dispute_losses"
 REFUNDS_RESERVED = "refunds_reserved"
 REFUNDS_DUE = "refunds_due"
 
@@ -45,8 +46,11 @@ KINDS: dict[str, tuple[str, str]] = {
     "credit_tip_reversed": (RECEIVABLE, TIPS),
     "credit_tax_reversed": (RECEIVABLE, TAX),
     "write_off": (WRITE_OFFS, RECEIVABLE),
+    "write_off_reversed": (RECEIVABLE, WRITE_OFFS),
     "dispute_withdrawn": (RECEIVABLE, PROCESSOR),
     "dispute_reinstated": (PROCESSOR, RECEIVABLE),
+    "dispute_excess": (DISPUTE_LOSSES, PROCESSOR),
+    "dispute_excess_reinstated": (PROCESSOR, DISPUTE_LOSSES),
     "fee": (FEES, PROCESSOR),
     "adjustment": (PROCESSOR, ADJUSTMENTS),
     "payout": (BANK, PROCESSOR),

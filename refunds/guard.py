@@ -1,9 +1,11 @@
-"""The guard's part for refunds: what an order counts as given back or promised is what its refund legs say."""
+"""
+The guard's part for refunds and disputes: what an order counts as given back or promised is what its refund legs say,
+and what it counts as charged back is what its disputes say.
+"""
 
 from django.db.migrations import RunSQL
 
-CHECK_REFUNDS = RunSQL(
-    sql="""
+REFUNDS = """
 CREATE FUNCTION flint_check_refunds(checked text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -76,8 +78,9 @@ CREATE CONSTRAINT TRIGGER charge_is_checked_with_its_refunds
 CREATE CONSTRAINT TRIGGER tax_is_checked_with_its_refunds
     AFTER UPDATE OF refunded_amount, refund_pending_amount ON orders_taxbreakdown
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_refunds_of_row('order_id');
-""",
-    reverse_sql="""
+"""
+
+DROP_REFUNDS = """
 DROP TRIGGER order_is_checked_with_its_refunds ON orders_order;
 DROP TRIGGER payment_is_checked_with_its_refunds ON payments_paymentintent;
 DROP TRIGGER line_is_checked_with_its_refunds ON orders_lineitem;
@@ -85,5 +88,78 @@ DROP TRIGGER charge_is_checked_with_its_refunds ON orders_charge;
 DROP TRIGGER tax_is_checked_with_its_refunds ON orders_taxbreakdown;
 DROP FUNCTION flint_check_refunds_of_row;
 DROP FUNCTION flint_check_refunds;
-""",
-)
+"""
+
+DISPUTES = """
+CREATE FUNCTION flint_check_disputes(checked text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    o orders_order;
+    d record;
+    m record;
+    excess bigint;
+    apart bigint;
+BEGIN
+    SELECT * INTO o FROM orders_order WHERE id = checked;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT COALESCE(SUM(charged_back_amount), 0)::bigint AS charged_back,
+           COALESCE(SUM(excess_amount), 0)::bigint AS excess,
+           COALESCE(SUM(written_off_amount), 0)::bigint AS written_off,
+           COUNT(*) FILTER (WHERE charged_back_amount > 0 AND decision = '') AS undecided
+        INTO d FROM refunds_dispute WHERE order_id = checked;
+    SELECT COALESCE(SUM(charged_back_amount), 0)::bigint AS charged_back,
+           COALESCE(SUM(excess_amount), 0)::bigint AS excess,
+           COALESCE(SUM(written_off_amount), 0)::bigint AS written_off
+        INTO m FROM refunds_disputemovement WHERE order_id = checked;
+    SELECT COALESCE(SUM(CASE kind WHEN 'dispute_excess' THEN amount ELSE -amount END), 0)::bigint INTO excess
+        FROM orders_ledgerentry
+        WHERE order_id = checked AND kind IN ('dispute_excess', 'dispute_excess_reinstated');
+    SELECT COUNT(*) INTO apart
+        FROM payments_paymentintent i
+        WHERE i.order_id = checked AND i.charged_back_amount <> (
+            SELECT COALESCE(SUM(charged_back_amount), 0) FROM refunds_dispute WHERE payment_intent_id = i.id
+        );
+    PERFORM flint_refuse(checked, 'order_charged_back_is_its_disputes', o.charged_back_amount, d.charged_back);
+    PERFORM flint_refuse(checked, 'payments_charged_back_are_their_disputes', 0, apart);
+    PERFORM flint_refuse(checked, 'disputes_are_their_movements', d.charged_back, m.charged_back);
+    PERFORM flint_refuse(checked, 'dispute_excess_is_its_movements', d.excess, m.excess);
+    PERFORM flint_refuse(checked, 'dispute_excess_is_in_the_ledger', d.excess, excess);
+    PERFORM flint_refuse(checked, 'disputes_written_off_are_their_movements', d.written_off, m.written_off);
+    -- An open order is blocked while a debt is undecided; closing it decides, and nothing else may block it.
+    IF o.is_collection_blocked AND d.undecided = 0
+       OR o.status = 'open' AND d.undecided > 0 AND NOT o.is_collection_blocked THEN
+        RAISE EXCEPTION 'flint guard: order % has % undecided disputes but is blocked: %', checked, d.undecided,
+            o.is_collection_blocked
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'order_is_blocked_by_its_disputes';
+    END IF;
+END $$;
+
+CREATE FUNCTION flint_check_disputes_of_row() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM flint_check_disputes(to_jsonb(NEW) ->> TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER order_is_checked_with_its_disputes
+    AFTER UPDATE OF charged_back_amount, is_collection_blocked, status ON orders_order
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.charged_back_amount <> NEW.charged_back_amount
+          OR OLD.is_collection_blocked <> NEW.is_collection_blocked OR OLD.status <> NEW.status)
+    EXECUTE FUNCTION flint_check_disputes_of_row('id');
+CREATE CONSTRAINT TRIGGER payment_is_checked_with_its_disputes
+    AFTER UPDATE OF charged_back_amount ON payments_paymentintent
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.charged_back_amount <> NEW.charged_back_amount)
+    EXECUTE FUNCTION flint_check_disputes_of_row('order_id');
+"""
+
+DROP_DISPUTES = """
+DROP TRIGGER order_is_checked_with_its_disputes ON orders_order;
+DROP TRIGGER payment_is_checked_with_its_disputes ON payments_paymentintent;
+DROP FUNCTION flint_check_disputes_of_row;
+DROP FUNCTION flint_check_disputes;
+"""
+
+CHECK_REFUNDS = RunSQL(sql=[REFUNDS, DISPUTES], reverse_sql=[DROP_DISPUTES, DROP_REFUNDS])

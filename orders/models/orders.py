@@ -151,6 +151,7 @@ class Order(StatefulRecord):
     tip_refund_pending_amount = models.BigIntegerField(default=0)
     tip_refunded_amount = models.BigIntegerField(default=0)
 
+    is_collection_blocked = models.BooleanField(default=False)
     active_attempt_id = models.CharField(max_length=40, blank=True)
     event_count = models.IntegerField(default=0)
     entry_count = models.IntegerField(default=0)
@@ -287,6 +288,7 @@ class Order(StatefulRecord):
     @fsm.transition(field=status, source=Status.OPEN, target=Status.CLOSED, conditions=[is_not_collecting])
     def close(self, *, at: datetime, reason: str, written_off: Money) -> None:
         """End the sale; what is still owed is written off, so that a closed order owes nothing."""
+        self.is_collection_blocked = False
         self.closed_at = at
         self.closed_reason = reason
         self.credit(written_off)
@@ -334,3 +336,12 @@ class Order(StatefulRecord):
         self.refunded_amount -= money.amount
         self.tip_refunded_amount -= tip_amount
         self.credit(-credit)
+
+    @fsm.transition(field=payment_status, target=_reassess_payment)
+    def charge_back(self, money: Money) -> None:
+        """Count money as taken away by a dispute, or below zero as given back to us: what it paid is owed again."""
+        self.charged_back_amount += money.amount
+
+    def block_collection(self, is_blocked: bool) -> None:
+        """Say whether staff must first decide what becomes of a debt that a dispute left."""
+        self.is_collection_blocked = is_blocked
