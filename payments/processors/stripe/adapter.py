@@ -19,15 +19,19 @@ from django.utils import timezone
 from flint.money import Money
 from payments.processors import base
 from payments.processors.base import (
+    BalanceState,
+    BalanceTransactionState,
+    DisputeState,
     DoesNotFit,
     NoAnswer,
     Notice,
     PaymentRequest,
     PaymentState,
+    PayoutState,
     RefundRequest,
     RefundState,
 )
-from payments.processors.stripe import mapping, notices, states
+from payments.processors.stripe import balance, disputes, lists, mapping, notices, states
 from payments.processors.stripe.accounts import account_of
 from payments.processors.stripe.client import StripeRefused, is_replay, plain, talking
 from payments.processors.stripe.models import StripeAccount
@@ -169,6 +173,47 @@ class StripeProcessor(base.Processor):
         found = self._search(account, "find_refund", operation_id, pages)
         return self._refund(account, found["id"]) if found else None
 
+    def retrieve_dispute(self, *, environment_id: str, reference: str) -> DisputeState | None:
+        account = account_of(environment_id)
+
+        def call(client: stripe.StripeClient) -> stripe.Dispute:
+            return client.v1.disputes.retrieve(reference, {"expand": disputes.SHOWN})
+
+        found = _look(account, "retrieve_dispute", call) if reference else None
+        return disputes.dispute_state(account, found) if found else None
+
+    def retrieve_payout(self, *, environment_id: str, reference: str) -> PayoutState | None:
+        account = account_of(environment_id)
+
+        def call(client: stripe.StripeClient) -> stripe.Payout:
+            return client.v1.payouts.retrieve(reference)
+
+        found = _look(account, "retrieve_payout", call) if reference else None
+        return balance.payout_state(account, found) if found else None
+
+    def list_payments(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PaymentState]:
+        return lists.payments(account_of(environment_id), since, until, SHOWN)
+
+    def list_refunds(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[RefundState]:
+        return lists.refunds(account_of(environment_id), since, until)
+
+    def list_disputes(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[DisputeState]:
+        return lists.all_disputes(account_of(environment_id), since, until)
+
+    def list_payouts(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PayoutState]:
+        return lists.payouts(account_of(environment_id), since, until)
+
+    def list_balance_transactions(
+        self, *, environment_id: str, since: datetime, until: datetime, payout_reference: str = ""
+    ) -> Iterator[BalanceTransactionState]:
+        return lists.movements(account_of(environment_id), since, until, payout_reference)
+
+    def balances(self, *, environment_id: str) -> list[BalanceState]:
+        account = account_of(environment_id)
+        with talking(account, "balances") as client:
+            found = plain(client.v1.balance.retrieve())
+        return balance.balance_states(account, found)
+
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
         try:
             account = account_of(environment_id)
@@ -217,20 +262,15 @@ class StripeProcessor(base.Processor):
         return state
 
     def _payment(self, account: StripeAccount, reference: str) -> PaymentState | None:
-        try:
-            with talking(account, "retrieve_payment") as client:
-                intent = client.v1.payment_intents.retrieve(reference, {"expand": SHOWN})
-        except StripeRefused as refusal:
-            return _nothing(refusal)
-        return states.payment_state(account, plain(intent))
+        def call(client: stripe.StripeClient) -> stripe.PaymentIntent:
+            return client.v1.payment_intents.retrieve(reference, {"expand": SHOWN})
+
+        found = _look(account, "retrieve_payment", call)
+        return states.payment_state(account, found) if found else None
 
     def _refund(self, account: StripeAccount, reference: str) -> RefundState | None:
-        try:
-            with talking(account, "retrieve_refund") as client:
-                refund = client.v1.refunds.retrieve(reference)
-        except StripeRefused as refusal:
-            return _nothing(refusal)
-        return states.refund_state(account, plain(refund))
+        found = _look(account, "retrieve_refund", lambda client: client.v1.refunds.retrieve(reference))
+        return states.refund_state(account, found) if found else None
 
     def _search(
         self, account: StripeAccount, name: str, operation_id: str, pages: Callable[[stripe.StripeClient], Any]
@@ -266,10 +306,17 @@ def _expect(what: str, wanted: Any, found: Any) -> None:
         raise DoesNotFit(f"{what} {found or '(none)'} instead of {wanted}")
 
 
-def _nothing(refusal: StripeRefused) -> None:
-    """Return None for an object that is not there; any other no stands."""
-    if refusal.code != "not_found":
-        raise refusal
+def _look(
+    account: StripeAccount, name: str, call: Callable[[stripe.StripeClient], stripe.StripeObject]
+) -> dict[str, Any] | None:
+    """Return an object, or None for one that is not there; any other no stands."""
+    try:
+        with talking(account, name) as client:
+            return plain(call(client))
+    except StripeRefused as refusal:
+        if refusal.code != "not_found":
+            raise
+    return None
 
 
 def _since(moment: datetime | None) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import stripe
 
-from flint.money import Money, exponent
+from flint.money import Money, exponent, is_known_currency
 from payments.processors.base import DoesNotFit, Refused
 
 
@@ -266,9 +266,11 @@ ACCOUNT_TYPES = frozenset({"checking", "savings"})
 NOTICES: dict[str, tuple[str, str]] = {
     "payment_intent.": ("payment", "id"),
     "charge.refund.": ("refund", "id"),
-    "charge.dispute.": ("other", "id"),
+    "charge.dispute.": ("dispute", "id"),
     "charge.": ("payment", "payment_intent"),
+    "payout.": ("payout", "id"),
     "refund.": ("refund", "id"),
+    "setup_intent.": ("setup", "id"),
 }
 """By the beginning of an event's type: the kind of object to fetch, and where its reference is. The first counts."""
 
@@ -345,6 +347,8 @@ def from_stripe(amount: int, currency: str) -> Money:
     :raises DoesNotFit: if it is a fraction of the smallest unit that Flint counts.
     """
     currency = currency.upper()
+    if not is_known_currency(currency):
+        raise DoesNotFit(f"{currency} is no currency here")
     more = digits(currency) - exponent(currency)
     whole, rest = divmod(amount, 10**more) if more >= 0 else (amount * 10**-more, 0)
     if rest:

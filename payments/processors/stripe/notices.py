@@ -10,6 +10,7 @@ from typing import Any
 from payments.processors.base import BadSignature, Notice
 from payments.processors.stripe.mapping import kind_of
 from payments.processors.stripe.models import StripeAccount
+from payments.processors.stripe.states import GIVEN_TO_NOBODY
 
 HEADER = "stripe-signature"
 TOLERANCE = timedelta(seconds=300)
@@ -48,7 +49,7 @@ def _notice(account: StripeAccount, event: Mapping[str, Any]) -> Notice:
     # A platform's endpoint hears of every account connected to it, in both modes, and may not turn them down, or Stripe
     # would send them again for days and then stop sending any. They are kept, and nobody is asked about them.
     if mode is not account.environment.is_live or owner not in ("", account.connected_account_id):
-        kind = "other"
+        kind = "foreign"
     return Notice(
         id=_text(event["id"]),
         type=_text(event["type"]),
@@ -61,7 +62,7 @@ def _notice(account: StripeAccount, event: Mapping[str, Any]) -> Notice:
 
 def _subject(event_type: str, thing: Mapping[str, Any]) -> tuple[str, str]:
     kind, where = kind_of(event_type)
-    if thing.get("object") == "refund" and thing.get("reason") == "expired_uncaptured_charge":
+    if thing.get("object") == "refund" and thing.get("reason") == GIVEN_TO_NOBODY:
         # Nobody was given anything back: so Stripe puts it when a hold lapses.
         kind, where = "payment", "payment_intent"
     reference = thing.get(where)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from payments.processors.base import BuyerAction, DoesNotFit, PaymentState, RefundState, SourceSummary
+from payments.processors.base import BuyerAction, DoesNotFit, NotOurs, PaymentState, RefundState, SourceSummary
 from payments.processors.stripe import mapping
 from payments.processors.stripe.client import words_of
 from payments.processors.stripe.models import StripeAccount
@@ -14,6 +14,11 @@ PAYMENT_INTENT = "flint_payment_intent_id"
 ORDER = "flint_order_id"
 REFUND = "flint_refund_id"
 ENVIRONMENT = "flint_environment_id"
+PAYMENT_METHOD = "flint_payment_method_id"
+CUSTOMER = "flint_customer_id"
+
+GIVEN_TO_NOBODY = "expired_uncaptured_charge"
+"""Why Stripe made a Refund when a hold lapsed: nothing had been taken, so nothing was given back."""
 
 PAYMENT_STATUSES = {
     "requires_payment_method": "requires_payment_method",
@@ -28,13 +33,16 @@ PAYMENT_STATUSES = {
 REFUND_STATUSES = frozenset({"pending", "requires_action", "succeeded", "failed", "canceled"})
 
 
-def payment_state(account: StripeAccount, intent: Mapping[str, Any]) -> PaymentState:
+def payment_state(account: StripeAccount, intent: Mapping[str, Any], *, of_any: bool = False) -> PaymentState:
     """
     Return a PaymentIntent as the contract has it. One that nobody marked as another environment's counts as this one's.
 
+    With ``of_any`` another environment's is returned under that one's id, as lists show them.
+
     :raises DoesNotFit: if it is of the other mode, another environment, or in a state this adapter does not know.
     """
-    metadata = _ours(account, intent)
+    metadata, environment_id = belonging(account, intent, of_any=of_any)
+    is_ours = environment_id == account.environment_id
     if intent["status"] not in PAYMENT_STATUSES:
         raise DoesNotFit(f"{intent['id']} is {intent['status']}")
     status = PAYMENT_STATUSES[intent["status"]]
@@ -49,25 +57,27 @@ def payment_state(account: StripeAccount, intent: Mapping[str, Any]) -> PaymentS
         money=money,
         operation_id=metadata.get(OPERATION, ""),
         payment_intent_id=metadata.get(PAYMENT_INTENT, ""),
-        environment_id=account.environment_id,
+        environment_id=environment_id,
         authorized_amount=_authorized(status, intent, charge, captured),
         captured_amount=captured,
         authorization_expires_at=_expiry(charge) if status == "requires_capture" else None,
         error_code=code,
         error_message=message,
-        action=_action(account, intent) if status == "requires_action" else None,
+        # The secret of somebody else's payment is nobody's business here.
+        action=_action(account, intent) if status == "requires_action" and is_ours else None,
         source=_source(intent, charge),
         cancellation_reason=_cancellation(intent) if status == "canceled" else "",
+        created_at=moment(intent.get("created")),
     )
 
 
-def refund_state(account: StripeAccount, refund: Mapping[str, Any]) -> RefundState:
+def refund_state(account: StripeAccount, refund: Mapping[str, Any], *, of_any: bool = False) -> RefundState:
     """
     Return a Refund as the contract has it; one made in Stripe's dashboard has no operation of ours.
 
     :raises DoesNotFit: as :func:`payment_state`.
     """
-    metadata = _ours(account, refund)
+    metadata, environment_id = belonging(account, refund, of_any=of_any)
     if refund["status"] not in REFUND_STATUSES:
         raise DoesNotFit(f"{refund['id']} is {refund['status']}")
     failure = refund.get("failure_reason")
@@ -76,21 +86,52 @@ def refund_state(account: StripeAccount, refund: Mapping[str, Any]) -> RefundSta
         status=refund["status"],
         money=mapping.from_stripe(refund["amount"], refund["currency"]),
         operation_id=metadata.get(OPERATION, ""),
-        environment_id=account.environment_id,
-        payment_reference=_id(refund.get("payment_intent")),
+        environment_id=environment_id,
+        payment_reference=id_of(refund.get("payment_intent")),
         failure_reason=mapping.REFUND_FAILURES.get(failure, "refund_failed") if failure else "",
+        reason=refund.get("reason") or "",
+        created_at=moment(refund.get("created")),
     )
 
 
-def _ours(account: StripeAccount, thing: Mapping[str, Any]) -> Mapping[str, str]:
-    # Refunds do not say which mode they are of; their key does.
+def belonging(
+    account: StripeAccount, thing: Mapping[str, Any], *, of_any: bool = False
+) -> tuple[Mapping[str, str], str]:
+    """
+    Return an object's metadata and the environment it names, which is the account's own where it names none.
+
+    :raises NotOurs: if it is of the other mode, or of another environment and not ``of_any``.
+    """
+    # Refunds and balance transactions do not say which mode they are of; their key does.
     if thing.get("livemode", account.environment.is_live) is not account.environment.is_live:
-        raise DoesNotFit(f"{thing['id']} is of the other mode than {account.environment_id}")
+        raise NotOurs(f"{thing['id']} is of the other mode than {account.environment_id}")
     metadata = thing.get("metadata") or {}
-    named = metadata.get(ENVIRONMENT, "")
-    if named not in ("", account.environment_id):
-        raise DoesNotFit(f"{thing['id']} belongs to {named}, not to {account.environment_id}")
-    return metadata
+    named = metadata.get(ENVIRONMENT) or account.environment_id
+    if named != account.environment_id and not of_any:
+        raise NotOurs(f"{thing['id']} belongs to {named}, not to {account.environment_id}")
+    return metadata, named
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Return a time of Stripe's, which writes nothing or 0 for never."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def id_of(thing: Any) -> str:
+    """Return an object's id, whether Stripe shows the whole of it, its id or nothing."""
+    return thing["id"] if isinstance(thing, Mapping) else thing or ""
+
+
+def card_summary(card: Mapping[str, Any]) -> SourceSummary:
+    """Return what a receipt shows of a card."""
+    brand = card.get("brand")
+    return SourceSummary(
+        "card",
+        brand=brand if brand in mapping.BRANDS else "",
+        last4=card.get("last4") or "",
+        exp_month=card.get("exp_month"),
+        exp_year=card.get("exp_year"),
+    )
 
 
 def _amount(thing: Mapping[str, Any], amount: int) -> int:
@@ -109,7 +150,7 @@ def _authorized(status: str, intent: Mapping[str, Any], charge: Mapping[str, Any
 
 def _expiry(charge: Mapping[str, Any]) -> datetime | None:
     card = (charge.get("payment_method_details") or {}).get("card") or {}
-    return datetime.fromtimestamp(card["capture_before"], UTC) if card.get("capture_before") else None
+    return moment(card.get("capture_before"))
 
 
 def _failure(status: str, intent: Mapping[str, Any]) -> tuple[str, str]:
@@ -139,8 +180,7 @@ def _source(intent: Mapping[str, Any], charge: Mapping[str, Any]) -> SourceSumma
         if not isinstance(shown, Mapping):
             continue
         if card := shown.get("card"):
-            brand = card.get("brand") if card.get("brand") in mapping.BRANDS else ""
-            return SourceSummary("card", brand=brand or "", last4=card.get("last4") or "")
+            return card_summary(card)
         if account := shown.get("us_bank_account"):
             kind = account.get("account_type")
             return SourceSummary(
@@ -157,7 +197,3 @@ def _cancellation(intent: Mapping[str, Any]) -> str:
     if reason == "authorization_expired" and not intent.get("latest_charge"):
         return ""
     return reason
-
-
-def _id(thing: Any) -> str:
-    return thing["id"] if isinstance(thing, Mapping) else thing or ""

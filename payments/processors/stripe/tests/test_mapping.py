@@ -167,12 +167,16 @@ def test_in_every_currency_an_amount_means_the_same_on_both_sides():
         ("charge.refunded", ("payment", "payment_intent")),
         ("charge.refund.updated", ("refund", "id")),
         ("refund.failed", ("refund", "id")),
-        ("charge.dispute.created", ("other", "id")),
-        ("payout.paid", ("other", "id")),
+        ("charge.dispute.created", ("dispute", "id")),
+        ("charge.dispute.funds_withdrawn", ("dispute", "id")),
+        ("payout.paid", ("payout", "id")),
+        ("payout.reconciliation_completed", ("payout", "id")),
+        ("setup_intent.setup_failed", ("setup", "id")),
         ("customer.created", ("other", "id")),
+        ("payment_method.detached", ("other", "id")),
     ],
 )
-def test_an_event_is_about_a_payment_a_refund_or_something_else(event, found):
+def test_an_event_is_about_an_object_that_matters_or_something_else(event, found):
     assert mapping.kind_of(event) == found
 
 

@@ -172,7 +172,7 @@ def test_a_notice_of_the_other_mode_or_another_account_is_kept_and_not_acted_on(
 
     notice = read_signed(stripe_environment, event_of(stripe_server, "payment_intent.succeeded") | change)
 
-    assert (notice.kind, notice.reference) == ("other", payment.reference)
+    assert (notice.kind, notice.reference) == ("foreign", payment.reference)
 
 
 def test_a_lapsed_hold_is_about_its_payment_and_not_about_a_refund(stripe_server, stripe_environment):

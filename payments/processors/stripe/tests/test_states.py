@@ -101,7 +101,9 @@ def test_the_source_is_found_wherever_it_stands(place):
     made = intent()
     made[place] = {"latest_charge": charge_of(made), "payment_method": method}.get(place, {"payment_method": method})
 
-    assert payment_state(ACCOUNT, made).source == SourceSummary("card", brand="visa", last4="4242")
+    assert payment_state(ACCOUNT, made).source == SourceSummary(
+        "card", brand="visa", last4="4242", exp_month=8, exp_year=2034
+    )
 
 
 @pytest.mark.parametrize(("brand", "shown"), [("jcb", "jcb"), ("cartes_bancaires", ""), ("unknown", "")])
