@@ -1,6 +1,6 @@
 """The sandbox network behind Flint's processor contract. Each call is a transaction of its own, as if remote."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from flint.money import Money
 from payments.processors import base
-from payments.processors.base import Notice, PaymentRequest, PaymentState, RefundRequest, RefundState
-from payments.processors.sandbox import faults, network, notices, operations
+from payments.processors.base import DisputeState, Notice, PaymentRequest, PaymentState, RefundRequest, RefundState
+from payments.processors.sandbox import faults, lists, network, notices, operations
 from payments.processors.sandbox.accounts import publishable_key_of
-from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
-from payments.processors.sandbox.states import payment_state, refund_state
+from payments.processors.sandbox.models import SandboxDispute, SandboxPayment, SandboxRefund
+from payments.processors.sandbox.states import dispute_state, payment_state, refund_state
 
 
 class SandboxProcessor(base.Processor):
@@ -104,6 +104,24 @@ class SandboxProcessor(base.Processor):
         self, *, environment_id: str, operation_id: str, since: datetime | None = None
     ) -> RefundState | None:
         return self._refund(environment_id, operation_id=operation_id) if operation_id else None
+
+    def retrieve_dispute(self, *, environment_id: str, reference: str) -> DisputeState | None:
+        with faults.around_call(environment_id, "retrieve"):
+            found = SandboxDispute.objects.filter(environment_id=environment_id, reference=reference)
+            dispute = found.order_by("reference").first()
+            return dispute and dispute_state(dispute)
+
+    def list_payments(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PaymentState]:
+        window = {"environment_id": environment_id, "since": since, "until": until}
+        return lists.newest_first(SandboxPayment.objects.all(), payment_state, **window)
+
+    def list_refunds(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[RefundState]:
+        window = {"environment_id": environment_id, "since": since, "until": until}
+        return lists.newest_first(SandboxRefund.objects.all(), refund_state, **window)
+
+    def list_disputes(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[DisputeState]:
+        window = {"environment_id": environment_id, "since": since, "until": until}
+        return lists.newest_first(SandboxDispute.objects.all(), dispute_state, **window)
 
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
         return notices.read(environment_id=environment_id, headers=headers, body=body, at=at)

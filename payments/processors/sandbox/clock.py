@@ -6,18 +6,20 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from payments.processors.sandbox import network, operations
-from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
+from payments.processors.sandbox import disputes, network, operations
+from payments.processors.sandbox.models import SandboxDispute, SandboxPayment, SandboxRefund
 
 
 def advance(at: datetime, environment_id: str | None = None) -> int:
     """
     Let everything happen that was due by ``at``, each thing at its own due time, and return how many did.
 
-    Bank debits end, holds lapse, slow refunds arrive or bounce, and operation ids older than a day are forgotten.
+    Bank debits end or are returned, holds lapse, slow refunds arrive or bounce, disputes that nobody answered are
+    lost, and operation ids older than a day are forgotten.
     """
     moved = _each_due(SandboxPayment.objects.all(), at, environment_id, _move_payment)
     moved += _each_due(SandboxRefund.objects.all(), at, environment_id, _move_refund)
+    moved += _each_due(SandboxDispute.objects.all(), at, environment_id, _move_dispute)
     operations.forget(at, environment_id)
     return moved
 
@@ -32,15 +34,20 @@ def _each_due(rows: QuerySet, at: datetime, environment_id: str | None, move: Ca
 def _move_payment(reference: str, at: datetime) -> bool:
     with transaction.atomic(durable=True):
         payment = SandboxPayment.objects.select_for_update().get(reference=reference)
-        if payment.due_at is None or payment.due_at > at:
+        due_at = payment.due_at
+        if due_at is None or due_at > at:
             return False
         match payment.due_outcome:
             case "authorization_expired":
-                network.cancel(payment, reason="authorization_expired", at=payment.due_at)
+                network.cancel(payment, reason="authorization_expired", at=due_at)
             case "succeeded":
-                network.approve(payment, at=payment.due_at)
+                network.approve(payment, at=due_at)
+            case code if code in disputes.RETURN_REASONS:
+                payment.expect("", None)
+                payment.save()
+                disputes.return_debit(payment, code=code, at=due_at)
             case code:
-                network.decline(payment, code=code, at=payment.due_at)
+                network.decline(payment, code=code, at=due_at)
         return True
 
 
@@ -55,4 +62,14 @@ def _move_refund(reference: str, at: datetime) -> bool:
             network.succeed_refund(payment, refund, at=refund.due_at)
         else:
             network.fail_refund(payment, refund, reason=refund.due_outcome, at=refund.due_at)
+        return True
+
+
+def _move_dispute(reference: str, at: datetime) -> bool:
+    with transaction.atomic(durable=True):
+        payment = SandboxPayment.objects.select_for_update(of=("self",)).get(disputes__reference=reference)
+        dispute = disputes.lock(payment.environment_id, reference)
+        if dispute.due_at is None or dispute.due_at > at:
+            return False
+        disputes.run_out(dispute, at=dispute.due_at)
         return True

@@ -4,16 +4,17 @@ What a merchant does at the network itself, behind Flint's back. Flint learns of
 These are the network's own actions: no operation id, no fault plan, no idempotency.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.utils import timezone
 
 from flint.money import Money
-from payments.processors.base import PaymentState, RefundState
-from payments.processors.sandbox import network
-from payments.processors.sandbox.states import payment_state, refund_state
+from payments.processors.base import DisputeState, PaymentState, RefundState
+from payments.processors.sandbox import disputes, network
+from payments.processors.sandbox.states import dispute_state, payment_state, refund_state
 
 
 def charge(
@@ -62,3 +63,98 @@ def refund(*, environment_id: str, reference: str, money: Money, at: datetime | 
         payment = network.lock_payment(environment_id, reference)
         made = network.refund(payment, money=money, at=at or timezone.now())
         return refund_state(made)
+
+
+def fail_refund(
+    *, environment_id: str, reference: str, reason: str = "expired_or_canceled_card", at: datetime | None = None
+) -> RefundState:
+    """Have money come back that was on its way to the buyer, or thought to have arrived."""
+    with transaction.atomic(durable=True):
+        payment, made = network.lock_refund(environment_id, reference)
+        network.fail_refund(payment, made, reason=reason, at=at or timezone.now())
+        return refund_state(made)
+
+
+def open_dispute(
+    *,
+    environment_id: str,
+    reference: str,
+    money: Money | None = None,
+    reason: str = "general",
+    case_type: str = "chargeback",
+    withdraws: bool = True,
+    at: datetime | None = None,
+) -> DisputeState:
+    """Dispute a payment, for all that was taken or any other amount. See :func:`disputes.open_dispute`."""
+    with transaction.atomic(durable=True):
+        payment = network.lock_payment(environment_id, reference)
+        dispute = disputes.open_dispute(
+            payment,
+            money=Money(payment.captured_amount, payment.currency) if money is None else money,
+            reason=reason,
+            case_type=case_type,
+            withdraws=withdraws,
+            at=at or timezone.now(),
+        )
+        return dispute_state(dispute)
+
+
+def return_debit(*, environment_id: str, reference: str, code: str = "R10", at: datetime | None = None) -> DisputeState:
+    """Return a bank debit that had succeeded, by the bank's return code."""
+    with transaction.atomic(durable=True):
+        payment = network.lock_payment(environment_id, reference)
+        return dispute_state(disputes.return_debit(payment, code=code, at=at or timezone.now()))
+
+
+def escalate(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Make a dispute of an inquiry."""
+    return _on_dispute(environment_id, reference, disputes.escalate, at)
+
+
+def withdraw(*, environment_id: str, reference: str, money: Money, at: datetime | None = None) -> DisputeState:
+    """Take money for a dispute, any amount."""
+    return _on_dispute(environment_id, reference, disputes.withdraw, at, money=money)
+
+
+def reinstate(*, environment_id: str, reference: str, money: Money, at: datetime | None = None) -> DisputeState:
+    """Give back some or all of what is withdrawn for a dispute."""
+    return _on_dispute(environment_id, reference, disputes.reinstate, at, money=money)
+
+
+def correct_dispute(*, environment_id: str, reference: str, money: Money, at: datetime | None = None) -> DisputeState:
+    """Change what is disputed; no money moves by that."""
+    return _on_dispute(environment_id, reference, disputes.correct, at, money=money)
+
+
+def submit_evidence(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Answer a dispute or inquiry."""
+    return _on_dispute(environment_id, reference, disputes.submit_evidence, at)
+
+
+def win(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Decide for the merchant; what is withdrawn comes back."""
+    return _on_dispute(environment_id, reference, disputes.win, at)
+
+
+def lose(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Decide for the buyer."""
+    return _on_dispute(environment_id, reference, disputes.lose, at)
+
+
+def close_warning(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Close an inquiry."""
+    return _on_dispute(environment_id, reference, disputes.close_warning, at)
+
+
+def prevent(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
+    """Settle a dispute or inquiry before it is decided."""
+    return _on_dispute(environment_id, reference, disputes.prevent, at)
+
+
+def _on_dispute(
+    environment_id: str, reference: str, act: Callable[..., None], at: datetime | None, **options: Any
+) -> DisputeState:
+    with transaction.atomic(durable=True):
+        dispute = disputes.lock(environment_id, reference)
+        act(dispute, at=at or timezone.now(), **options)
+        return dispute_state(dispute)

@@ -21,7 +21,7 @@ class Effects(list[Effect]):
     """Movements in the order they happened, with the sums that tests ask for."""
 
     def of_kind(self, kind: str) -> "Effects":
-        """Keep one kind: authorization, charge, release, refund or refund_failed."""
+        """Keep one kind: authorization, charge, release, refund, refund_failed, dispute or dispute_reversal."""
         return Effects(effect for effect in self if effect.kind == kind)
 
     @property
@@ -35,6 +35,16 @@ class Effects(list[Effect]):
         return self.of_kind("refund")
 
     @property
+    def disputes(self) -> "Effects":
+        """Money that was withdrawn for disputes, whether or not it was given back."""
+        return self.of_kind("dispute")
+
+    @property
+    def charged_back(self) -> int:
+        """What disputes hold back now."""
+        return self.disputes.total - self.of_kind("dispute_reversal").total
+
+    @property
     def total(self) -> int:
         """The sum in minor units, whatever the kind."""
         assert len({effect.currency for effect in self}) <= 1, "effects in several currencies have no sum"
@@ -42,8 +52,8 @@ class Effects(list[Effect]):
 
     @property
     def net(self) -> int:
-        """What the merchant has in the end: charges, less refunds, plus refunds that came back."""
-        return self.charges.total - self.refunds.total + self.of_kind("refund_failed").total
+        """What the merchant has in the end: charges, less refunds that did not come back, less what disputes hold."""
+        return self.charges.total - self.refunds.total + self.of_kind("refund_failed").total - self.charged_back
 
 
 def effects(environment_id: str, payment_intent_id: str | None = None, order_id: str | None = None) -> Effects:

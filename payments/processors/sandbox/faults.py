@@ -4,15 +4,18 @@ Misfortune on cue: plan what shall go wrong with the next calls or notices of an
     plan(environment_id, on="confirm", fault="lose_answer")          the next payment works, its answer is lost
     plan(environment_id, on="notice", fault="drop", times=None)      no notice arrives until clear()
     plan(environment_id, on="refund", fault="refuse", code="card_declined")
+    plan(environment_id, on="list", fault="unreachable", after=3)    the next list breaks off behind three rows
 
 Calls can meet ``lose_answer``, ``never_executed``, ``refuse``, ``unreachable`` and ``delay``; notices can meet
-``drop``, ``delay``, ``duplicate``, ``reorder``, ``lose_answer`` and ``unreachable``.
+``drop``, ``delay``, ``duplicate``, ``reorder``, ``lose_answer`` and ``unreachable``. A list meets what a call meets,
+and it can do so on the way.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Q
@@ -33,12 +36,15 @@ ON_NOTICES = {
 }
 LONGEST_DELAY = 30
 
+Row = TypeVar("Row")
+
 
 def plan(environment_id: str, *, on: str, fault: str, times: int | None = 1, **options: Any) -> SandboxFault:
     """
     Let something go wrong the next ``times`` times, or until :func:`clear` if that is None. Plans queue up.
 
-    Options: ``code`` and ``message`` of refuse, ``seconds`` of delay, ``count`` (extra copies) of duplicate.
+    Options: ``code`` and ``message`` of refuse, ``seconds`` of delay, ``count`` (extra copies) of duplicate,
+    ``after`` (rows that still come) of a list.
 
     :raises ValueError: if that cannot happen there.
     """
@@ -76,7 +82,12 @@ def around_call(environment_id: str, on: str) -> Iterator[None]:
 
     :raises Refused, Unreachable, NoAnswer: as planned.
     """
-    fault = take(environment_id, on)
+    with _happening(take(environment_id, on)):
+        yield
+
+
+@contextmanager
+def _happening(fault: SandboxFault | None) -> Iterator[None]:
     match fault and fault.fault:
         case Fault.REFUSE:
             raise Refused(fault.options.get("code", "processing_error"), fault.options.get("message", ""))
@@ -90,3 +101,18 @@ def around_call(environment_id: str, on: str) -> Iterator[None]:
             raise NoAnswer("the sandbox network was planned to lose its answer")
         case Fault.DELAY:
             time.sleep(min(fault.options.get("seconds", 1), LONGEST_DELAY))
+
+
+def on_the_way(environment_id: str, on: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """
+    Let a planned misfortune happen while somebody goes through rows, behind as many of them as planned.
+
+    :raises Refused, Unreachable, NoAnswer: as planned.
+    """
+    fault = take(environment_id, on)
+    if fault is None:
+        yield from rows
+        return
+    yield from islice(rows, fault.options.get("after", 0))
+    with _happening(fault):
+        yield from rows

@@ -1,6 +1,9 @@
 """
 What the card network does with a payment or refund: move it, book the movement, and write the notice.
 
+A hold is captured once and the rest let go, as cards do without an agreement on more; several captures of one hold
+are not offered.
+
 Every function works inside the caller's transaction on a row the caller has locked. The adapter, the clock, the
 buyer's page and the dashboard are four ways in; this is where they all end.
 """
@@ -14,15 +17,16 @@ import django_fsm as fsm
 
 from flint.money import Money
 from payments.processors.base import Refused
-from payments.processors.sandbox import notices, tokens
+from payments.processors.sandbox import disputes, notices, tokens
 from payments.processors.sandbox.accounts import account_of
-from payments.processors.sandbox.models import SandboxMovement, SandboxPayment, SandboxRefund
+from payments.processors.sandbox.booking import Kind, book
+from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
 
 HOLD_FOR = timedelta(days=7)
 SLOW_RAIL = timedelta(seconds=5)
 """How long the sandbox's bank debits and slow refunds take."""
-
-Kind = SandboxMovement.Kind
+RETURNED_AFTER = timedelta(days=4)
+"""How long a bank takes to return a debit that had succeeded."""
 
 
 def lock_payment(environment_id: str, reference: str) -> SandboxPayment:
@@ -35,6 +39,21 @@ def lock_payment(environment_id: str, reference: str) -> SandboxPayment:
         return SandboxPayment.objects.select_for_update().get(environment_id=environment_id, reference=reference)
     except SandboxPayment.DoesNotExist:
         raise Refused("not_found", f"There is no payment {reference}.") from None
+
+
+def lock_refund(environment_id: str, reference: str) -> tuple[SandboxPayment, SandboxRefund]:
+    """
+    Return a refund of the environment with its payment, which is locked: it is the one door to both.
+
+    :raises Refused: ``not_found``.
+    """
+    found = SandboxPayment.objects.select_for_update(of=("self",)).filter(
+        environment_id=environment_id, refunds__reference=reference
+    )
+    payment = found.order_by("pk").first()
+    if payment is None:
+        raise Refused("not_found", f"There is no refund {reference}.")
+    return payment, SandboxRefund.objects.get(reference=reference)
 
 
 def lock_payment_by_secret(client_secret: str) -> SandboxPayment | None:
@@ -105,7 +124,7 @@ def approve(payment: SandboxPayment, *, at: datetime) -> None:
     amount = max(1, payment.amount * 4 // 5) if is_part else payment.amount
     if payment.capture_method == "manual":
         payment.hold(amount=amount, until=at + HOLD_FOR)
-        _book(payment, Kind.AUTHORIZATION, amount, at)
+        book(payment, Kind.AUTHORIZATION, amount, at)
         _tell_payment(payment, "payment.authorized", at)
     else:
         _take(payment, amount, at)
@@ -129,7 +148,7 @@ def capture(payment: SandboxPayment, *, money: Money, at: datetime) -> None:
     _check(payment, money, at_most=payment.authorized_amount)
     _take(payment, money.amount, at)
     if rest := payment.authorized_amount - money.amount:
-        _book(payment, Kind.RELEASE, rest, at)
+        book(payment, Kind.RELEASE, rest, at)
 
 
 def cancel(payment: SandboxPayment, *, reason: str, at: datetime) -> None:
@@ -143,7 +162,7 @@ def cancel(payment: SandboxPayment, *, reason: str, at: datetime) -> None:
     with _refusing(payment):
         payment.let_go(reason=reason)
     if payment.authorized_amount:
-        _book(payment, Kind.RELEASE, payment.authorized_amount, at)
+        book(payment, Kind.RELEASE, payment.authorized_amount, at)
     _tell_payment(payment, "payment.canceled", at)
 
 
@@ -206,25 +225,37 @@ def refund(
 def succeed_refund(payment: SandboxPayment, made: SandboxRefund, *, at: datetime) -> None:
     """Send the money on its way."""
     made.succeed()
-    _book(payment, Kind.REFUND, made.amount, at, refund=made)
+    book(payment, Kind.REFUND, made.amount, at, refund=made)
     _tell_refund(made, "refund.succeeded", at)
 
 
 def fail_refund(payment: SandboxPayment, made: SandboxRefund, *, reason: str, at: datetime) -> None:
-    """Take back money that could not be handed over; it may be refunded again."""
+    """
+    Take back money that could not be handed over; it may be refunded again.
+
+    :raises Refused: ``invalid_state`` if it failed before.
+    """
     had_left = made.status == made.Status.SUCCEEDED
-    made.fail(reason=reason)
+    with _refusing(made):
+        made.fail(reason=reason)
     payment.refunded_amount -= made.amount
     payment.save()
     if had_left:
-        _book(payment, Kind.REFUND_FAILED, made.amount, at, refund=made)
+        book(payment, Kind.REFUND_FAILED, made.amount, at, refund=made)
     _tell_refund(made, "refund.failed", at)
 
 
 def _take(payment: SandboxPayment, amount: int, at: datetime) -> None:
     payment.take(amount=amount)
-    _book(payment, Kind.CHARGE, amount, at)
+    book(payment, Kind.CHARGE, amount, at)
     _tell_payment(payment, "payment.succeeded", at)
+    match tokens.BEHAVIOURS[payment.behaviour].dispute:
+        case ("bank_return", code):
+            payment.expect(code, at + RETURNED_AFTER)
+            payment.save()
+        case (case_type, reason):
+            money = Money(amount, payment.currency)
+            disputes.open_dispute(payment, money=money, reason=reason, case_type=case_type, at=at)
 
 
 def _check(payment: SandboxPayment, money: Money, *, at_most: int | None) -> None:
@@ -237,23 +268,12 @@ def _check(payment: SandboxPayment, money: Money, *, at_most: int | None) -> Non
 
 
 @contextmanager
-def _refusing(payment: SandboxPayment) -> Iterator[None]:
+def _refusing(row: SandboxPayment | SandboxRefund) -> Iterator[None]:
     try:
         yield
     except fsm.TransitionNotAllowed:
-        raise Refused("invalid_state", f"This cannot be done to a payment that is {payment.status}.") from None
-
-
-def _book(payment: SandboxPayment, kind: Kind, amount: int, at: datetime, refund: SandboxRefund | None = None) -> None:
-    SandboxMovement.objects.create(
-        environment_id=payment.environment_id,
-        payment=payment,
-        refund=refund,
-        kind=kind,
-        amount=amount,
-        currency=payment.currency,
-        at=at,
-    )
+        name = "payment" if isinstance(row, SandboxPayment) else "refund"
+        raise Refused("invalid_state", f"This cannot be done to a {name} that is {row.status}.") from None
 
 
 def _tell_payment(payment: SandboxPayment, type: str, at: datetime) -> None:

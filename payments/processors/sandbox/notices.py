@@ -23,6 +23,7 @@ from payments.processors.sandbox import faults, states
 from payments.processors.sandbox.accounts import account_of
 from payments.processors.sandbox.models import (
     SandboxAccount,
+    SandboxDispute,
     SandboxFault,
     SandboxNotice,
     SandboxPayment,
@@ -57,10 +58,16 @@ def write_about_refund(refund: SandboxRefund, type: str, *, at: datetime) -> San
     return write(refund.environment_id, type, "refund", refund.reference, snapshot=snapshot, at=at)
 
 
+def write_about_dispute(dispute: SandboxDispute, type: str, *, at: datetime) -> SandboxNotice:
+    """Write a notice that something happened to a dispute."""
+    snapshot = states.dispute_snapshot(dispute)
+    return write(dispute.environment_id, type, "dispute", dispute.reference, snapshot=snapshot, at=at)
+
+
 def write(
     environment_id: str,
     type: str,
-    kind: Literal["payment", "refund", "other"],
+    kind: Literal["payment", "refund", "setup", "dispute", "payout", "other"],
     reference: str,
     *,
     at: datetime,

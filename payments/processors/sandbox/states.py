@@ -4,11 +4,12 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils import timezone
 
 from flint.money import Money
-from payments.processors.base import BuyerAction, PaymentState, RefundState, SourceSummary
+from payments.processors.base import BuyerAction, DisputeState, PaymentState, RefundState, SourceSummary
 from payments.processors.sandbox.accounts import publishable_key_of
-from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
+from payments.processors.sandbox.models import SandboxDispute, SandboxPayment, SandboxRefund
 
 
 def payment_state(payment: SandboxPayment) -> PaymentState:
@@ -34,6 +35,7 @@ def payment_state(payment: SandboxPayment) -> PaymentState:
             account_type=payment.account_type,
         ),
         cancellation_reason=payment.cancellation_reason,
+        created_at=payment.created_at,
     )
 
 
@@ -58,6 +60,27 @@ def refund_state(refund: SandboxRefund) -> RefundState:
         environment_id=refund.environment_id,
         payment_reference=refund.payment_id,
         failure_reason=refund.failure_reason,
+        reason=refund.reason,
+        created_at=refund.created_at,
+    )
+
+
+def dispute_state(dispute: SandboxDispute) -> DisputeState:
+    """Return a dispute as the contract has it."""
+    return DisputeState(
+        reference=dispute.reference,
+        status=str(dispute.status),
+        money=Money(dispute.amount, dispute.currency),
+        withdrawn_amount=dispute.withdrawn_amount,
+        environment_id=dispute.environment_id,
+        payment_reference=dispute.payment_id,
+        reason=dispute.reason,
+        case_type=dispute.case_type,
+        evidence_due_at=dispute.evidence_due_at,
+        has_evidence=dispute.evidence_submission_count > 0,
+        evidence_submission_count=dispute.evidence_submission_count,
+        is_evidence_past_due=dispute.is_past_due(timezone.now()),
+        created_at=dispute.created_at,
     )
 
 
@@ -91,4 +114,18 @@ def refund_snapshot(refund: SandboxRefund) -> dict[str, Any]:
         "currency": refund.currency,
         "failure_reason": refund.failure_reason,
         "metadata": {"operation_id": refund.operation_id, "refund_id": refund.refund_id},
+    }
+
+
+def dispute_snapshot(dispute: SandboxDispute) -> dict[str, Any]:
+    """Return a dispute as a notice shows it."""
+    return {
+        "reference": dispute.reference,
+        "payment_reference": dispute.payment_id,
+        "status": str(dispute.status),
+        "amount": dispute.amount,
+        "currency": dispute.currency,
+        "withdrawn_amount": dispute.withdrawn_amount,
+        "reason": dispute.reason,
+        "case_type": dispute.case_type,
     }

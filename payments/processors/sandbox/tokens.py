@@ -38,11 +38,16 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How a source takes a payment, and a refund. ``code`` is the decline; a debit without one succeeds."""
+    """
+    How a source takes a payment, and a refund. ``code`` is the decline; a debit without one succeeds.
+
+    ``dispute`` is the case type and the reason of a dispute that follows once money was taken.
+    """
 
     outcome: Literal["approve", "approve_part", "authenticate", "decline", "debit", "debit_stays"]
     code: str = ""
     refund: Literal["succeed", "fail_later", "pend", "refuse"] = "succeed"
+    dispute: tuple[str, str] | None = None
     brand: str = ""
     last4: str = ""
 
@@ -60,6 +65,10 @@ class Behaviour:
 
 def _declines(code: str, last4: str) -> Behaviour:
     return Behaviour("decline", code, brand="visa", last4=last4)
+
+
+def _disputed(case_type: str, reason: str, last4: str) -> Behaviour:
+    return Behaviour("approve", brand="visa", last4=last4, dispute=(case_type, reason))
 
 
 def _debit(code: str, last4: str) -> Behaviour:
@@ -88,6 +97,9 @@ BEHAVIOURS = {
     "card_refundFail": Behaviour("approve", refund="fail_later", brand="visa", last4="5126"),
     "card_pendingRefund": Behaviour("approve", refund="pend", brand="visa", last4="7726"),
     "card_refundRefused": Behaviour("approve", refund="refuse", brand="visa", last4="0077"),
+    "card_createDispute": _disputed("chargeback", "fraudulent", "0259"),
+    "card_createDisputeProductNotReceived": _disputed("chargeback", "product_not_received", "2685"),
+    "card_createDisputeInquiry": _disputed("inquiry", "general", "1976"),
     "usBankAccount_success": _debit("", "6789"),
     "usBankAccount_processing": Behaviour("debit_stays", last4="0009"),
     "usBankAccount_accountClosed": _debit("bank_account_closed", "1113"),
@@ -96,6 +108,7 @@ BEHAVIOURS = {
     "usBankAccount_debitNotAuthorized": _debit("bank_debit_not_authorized", "3335"),
     "usBankAccount_accountRestricted": _debit("bank_account_restricted", "4440"),
     "usBankAccount_limitExceeded": _debit("bank_debit_limit_exceeded", "7771"),
+    "usBankAccount_dispute": Behaviour("debit", last4="5559", dispute=("bank_return", "R10")),
 }
 """Every published token by its name without the prefix."""
 
@@ -119,6 +132,9 @@ CARD_NUMBERS = {
     "4000002500003155": "card_authenticationRequired",
     "4000000000005126": "card_refundFail",
     "4000000000007726": "card_pendingRefund",
+    "4000000000000259": "card_createDispute",
+    "4000000000002685": "card_createDisputeProductNotReceived",
+    "4000000000001976": "card_createDisputeInquiry",
 }
 
 ACCOUNT_NUMBERS = {
@@ -128,6 +144,7 @@ ACCOUNT_NUMBERS = {
     "000111111116": "usBankAccount_noAccount",
     "000222222227": "usBankAccount_insufficientFunds",
     "000333333335": "usBankAccount_debitNotAuthorized",
+    "000555555559": "usBankAccount_dispute",
     "000777777771": "usBankAccount_limitExceeded",
 }
 
