@@ -25,9 +25,11 @@ SWEEPS = {
     "payments.tasks.sweep": 10,
     "payments.tasks.handle_waiting_notices": 10,
     "refunds.tasks.sweep": 10,
+    "payments.tasks.start_reconciling": 60,
     "payments.processors.sandbox.tasks.advance": 5,
     "payments.processors.sandbox.tasks.deliver_notices": 5,
     "flint.api.tasks.purge_idempotency_records": 3600,
+    "payments.tasks.purge_notices": 3600,
 }
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
 REDELIVERY_SECONDS = 15

@@ -13,17 +13,24 @@ def handle_notice(*, notice_id: str) -> None:
 
 
 @shared_task(name="payments.tasks.handle_waiting_notices")
-def handle_waiting_notices() -> None:
+def handle_waiting_notices() -> int:
     from payments import inbound
 
-    inbound.handle_waiting()
+    return inbound.handle_waiting()
+
+
+@shared_task(name="payments.tasks.purge_notices", acks_late=True)
+def purge_notices() -> int:
+    from payments.services.notices import purge_notices
+
+    return purge_notices()
 
 
 @shared_task(name="payments.tasks.sweep")
-def sweep() -> None:
+def sweep() -> int:
     from payments.services.sweeping import sweep
 
-    sweep()
+    return sweep()
 
 
 @shared_task(name="payments.tasks.release_stray_hold", acks_late=True)
@@ -31,3 +38,17 @@ def release_stray_hold(*, operation_id: str, environment_id: str) -> None:
     from payments.services.closing import release_stray_hold
 
     release_stray_hold(operation_id, actor=actors.system(environment_id))
+
+
+@shared_task(name="payments.tasks.reconcile", acks_late=True)
+def reconcile(*, run_id: str) -> None:
+    from payments.reconciling.runs import carry_out
+
+    carry_out(run_id)
+
+
+@shared_task(name="payments.tasks.start_reconciling")
+def start_reconciling() -> int:
+    from payments.reconciling.runs import start_due
+
+    return start_due()

@@ -76,6 +76,10 @@ class DoesNotFit(ProcessorError):
     """What the processor says belongs to nothing here: another environment, currency or operation. Never booked."""
 
 
+class NotOurs(DoesNotFit):
+    """It belongs to somebody else at the same processor account, or to the other mode: nothing that anybody misses."""
+
+
 class BadSignature(ProcessorError):
     """A notice that the processor cannot have sent, or that is too old to believe."""
 
@@ -291,11 +295,15 @@ class BalanceState:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A verified notice: a hint that something changed at ``kind`` / ``reference``. Its payload is never believed."""
+    """
+    A verified notice: a hint that something changed at ``kind`` / ``reference``. Its payload is never believed.
+
+    ``other`` is a type that is of no interest here, ``foreign`` an object of another mode or account.
+    """
 
     id: str
     type: str
-    kind: Literal["payment", "refund", "setup", "dispute", "payout", "other"]
+    kind: Literal["payment", "refund", "setup", "dispute", "payout", "other", "foreign"]
     reference: str
     created_at: datetime
     payload: Mapping[str, Any] = field(default_factory=dict)

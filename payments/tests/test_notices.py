@@ -194,6 +194,7 @@ class TestHandling:
         notices.write(environment.id, f"{kind}.succeeded", kind, "sbp_of_somebody_else", at=timezone.now())
 
         deliver_notices(environment)
+        inbound.handle_waiting(at=later(minutes=3))
 
         notice = ProcessorNotice.objects.get()
         assert (notice.status, notice.next_at, "sbp_of_somebody_else" in notice.last_error) == ("unmatched", None, True)
@@ -205,7 +206,7 @@ class TestHandling:
 
         assert stored() == ["ignored"]
 
-    def test_money_that_no_operation_of_ours_asked_for_is_unmatched_whatever_its_metadata_says(self, api, environment):
+    def test_money_that_no_operation_of_ours_asked_for_is_not_booked_whatever_its_metadata_says(self, api, environment):
         order = stories.open_order(environment)
         pay(api, order, DECLINED)
         leg = order.payment_intents.get()
@@ -218,7 +219,7 @@ class TestHandling:
         dashboard.charge(**stranger, payment_intent_id=leg.id)
         deliver_notices(environment)
 
-        assert stored()[-2:] == ["unmatched", "unmatched"]
+        assert stored()[-2:] == ["foreign", "unmatched"]
         assert_books(order, paid=0, outstanding=10_000, processor=False)
 
 
