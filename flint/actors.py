@@ -21,7 +21,8 @@ class Actor:
 
     ``id`` is the key's or the staff user's id, a customer's checkout session, or the processor's name; ``label`` is for
     people. A customer has an ``order_id``, the one order that it acts on, and sees nothing but that. ``customer_id`` is
-    the customer that its checkout acts for, if any; ``only_attempt_id`` the one attempt that it may still go on with.
+    the customer that its checkout acts for, if any; ``only_attempt_id`` the one attempt that it may still go on with;
+    ``rights`` what else its session allows.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Actor:
     order_id: str = ""
     customer_id: str = ""
     only_attempt_id: str = ""
+    rights: frozenset[str] = frozenset()
     command: Command | None = field(default=None, compare=False)
 
     @property

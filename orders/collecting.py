@@ -6,6 +6,7 @@ which; ``payments`` registers how to describe it.
 from collections.abc import Callable
 from typing import Any
 
+from flint.actors import Actor
 from flint.errors import Conflict
 from orders.models import Order
 
@@ -13,6 +14,21 @@ from orders.models import Order
 class OrderPaymentAttemptActive(Conflict):
     code = "ORDER_PAYMENT_ATTEMPT_ACTIVE"
     message = "A payment of this order is in progress. Wait for it, resume it, or cancel it first."
+
+
+_changed: list[Callable[[Order, Actor], None]] = []
+
+
+def when_changed(tell: Callable[[Order, Actor], None]) -> Callable[[Order, Actor], None]:
+    """Register who is told that a locked order's worth was changed, before it is saved, and by whom."""
+    _changed.append(tell)
+    return tell
+
+
+def tell_changed(order: Order, actor: Actor) -> None:
+    """Tell that a locked order was changed; what it brings about commits with the change."""
+    for tell in _changed:
+        tell(order, actor)
 
 
 _describe: list[Callable[[Order], dict[str, Any]]] = []

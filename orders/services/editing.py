@@ -68,7 +68,10 @@ class Edit:
         pricing.reprice(self.order, self.parts)
         self._save_parts()
         self._post(postings)
-        self.order.save(force_insert=self.order._state.adding)
+        is_new = self.order._state.adding
+        if not is_new:
+            collecting.tell_changed(self.order, self.actor)
+        self.order.save(force_insert=is_new)
 
     def _save_parts(self) -> None:
         # Deleted through the table: an instance that is deleted itself forgets its id, which the history still needs.

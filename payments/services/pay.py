@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flint import actors
 from flint.actors import Actor
 from flint.errors import Conflict
 from orders.collecting import OrderPaymentAttemptActive
@@ -14,6 +15,7 @@ from payments.processors import processor_of
 from payments.processors.base import NoAnswer, PaymentRequest, Refused, Unreachable
 from payments.services.asking import ask_about_attempt
 from payments.services.recording import record_payment, record_refusal
+from payments.services.sessions.credentials import refuse_restricted
 from payments.services.starting import Started, start_payment
 
 
@@ -39,7 +41,10 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
 
     :raises OrderPaymentAttemptActive: if another attempt is open and stays so. Else as :func:`start_payment`.
     :raises PaymentAttemptNotResumable, PaymentAttemptNotFound: on ``resume``.
+    :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if the buyer's session
+        has ended, and allows no more than to go on with one attempt.
     """
+    refuse_restricted(actor, data.get("order_payment_attempt_id", ""))
     if data["action"] == "resume":
         return _resume(order_id=order_id, data=data, actor=actor)
     return _now(order_id, collect(order_id=order_id, data=data, actor=actor).id, actor)
@@ -54,7 +59,9 @@ def collect(*, order_id: str | None, data: Mapping[str, Any], actor: Actor) -> P
     try:
         started = start_payment(order_id=order_id, data=data, actor=actor)
     except OrderPaymentAttemptActive as refusal:
-        ask_about_attempt(refusal.facts["order_payment_attempt_id"], actor=actor)
+        # It may be somebody else's, which a buyer does not see.
+        asking = actors.system(actor.environment_id) if actor.is_buyer else actor
+        ask_about_attempt(refusal.facts["order_payment_attempt_id"], actor=asking)
         started = start_payment(order_id=order_id, data=data, actor=actor)
     if started.is_repeat and started.attempt.is_open:
         ask_about_attempt(started.attempt.id, actor=actor)

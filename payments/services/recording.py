@@ -20,6 +20,7 @@ from payments.models import PaymentIntent, PaymentOperation
 from payments.models.intents import UNDER_WAY
 from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
+from payments.services.sessions.ending import complete_session
 from payments.services.writing_off import write_off
 
 
@@ -123,6 +124,8 @@ def _apply(
         unanswered = leg.operations.filter(answered_at__isnull=True).exclude(kind="confirm")
         unanswered.update(answered_at=at, result=state.status)
     reassess(order, operation.attempt, at=at)
+    if came_in > 0 and not (order.outstanding_amount and order.is_collecting):
+        complete_session(order, actor=actor, at=at)
     write_off(order, leg, actor=actor, at=at)
     if (order.event_count, order.active_attempt_id) != known:
         order.order_revision += 1

@@ -21,6 +21,7 @@ from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
 from payments.services.reaching import lock_order
 from payments.services.recording import redeem_discounts
+from payments.services.sessions.ending import complete_session, refuse_beside_checkout
 from payments.services.sources import Source, source_of
 
 
@@ -109,6 +110,7 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
         if order.status != "open":
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
+        refuse_beside_checkout(order, actor)
         _refuse_changed(order, data.get("expected_outstanding_money"))
         if data["action"] == "confirm_payment_intents":
             legs = _chosen_legs(order, data)
@@ -235,6 +237,7 @@ def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> Paym
     order.settle(order.money(0))
     redeem_discounts(order)
     events.record(order, "payment.settled", subject=attempt, actor=actor, amount=0, payment_status=order.payment_status)
+    complete_session(order, actor=actor, at=now)
     order.save()
     return attempt
 
@@ -283,6 +286,7 @@ def _new_attempt(order: Order, actor: Actor, data: Mapping[str, Any], *, mode: s
     return PaymentAttempt(
         environment_id=order.environment_id,
         order=order,
+        checkout_session_id=actor.id if actor.is_buyer else None,
         mode=mode,
         completion_behavior=data.get("completion_behavior", "complete_order"),
         expected_outstanding_amount=order.outstanding_amount,

@@ -1,0 +1,135 @@
+"""The secrets that let a buyer into one session. Only digests of them are kept."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+
+from flint.actors import Actor
+from flint.api.authentication import authenticates_buyers
+from flint.errors import Conflict, Unauthenticated
+from flint.merchants.models import Environment
+from payments.models import CheckoutCredential, CheckoutSession
+from payments.models.sessions import SessionStatus
+from payments.services.sessions.ending import CheckoutSessionNotOpen, expire_if_due
+
+READABLE_AFTER_PAYMENT = timedelta(hours=24)
+"""How long the buyer of a paid session still reads its order and asks for the receipt."""
+
+NO_ATTEMPT = "none"
+"""What stands for an attempt where none may be gone on with."""
+
+PAID = (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID)
+
+
+class InvalidCheckoutSession(Unauthenticated):
+    code = "INVALID_CHECKOUT_SESSION"
+    message = "No checkout session goes with this id and secret."
+
+
+class CheckoutSessionExpired(Conflict):
+    code = "CHECKOUT_SESSION_EXPIRED"
+    message = "The checkout session has expired. Ask the merchant for a new one."
+
+
+class CheckoutRecoveryRestricted(Conflict):
+    code = "CHECKOUT_RECOVERY_RESTRICTED"
+    message = "The checkout session has ended. Its buyer may only resume the payment that was under way."
+
+
+class CheckoutRecoveryAttemptMismatch(Conflict):
+    code = "CHECKOUT_RECOVERY_ATTEMPT_MISMATCH"
+    message = "The checkout session has ended with another payment under way. Only that one may be resumed."
+
+
+def new_credential(session: CheckoutSession, *, acts_for_customer: bool = False) -> str:
+    """Make a secret that opens a session, and return it: this once, it cannot be read again."""
+    secret = f"cst_{secrets.token_urlsafe(32)}"
+    CheckoutCredential.objects.create(
+        environment_id=session.environment_id,
+        session=session,
+        digest=_digest_of(secret),
+        acts_for_customer=acts_for_customer,
+    )
+    return secret
+
+
+@authenticates_buyers
+def authenticate_buyer(session_id: str, secret: str, at: datetime) -> tuple[Actor, Environment]:
+    """
+    Return the buyer that a credential belongs to, who may act on the session's order, and the environment.
+
+    A session that ended while its own attempt was under way lets its buyer go on with that attempt alone; a paid one is
+    readable for a day.
+
+    :raises InvalidCheckoutSession: if there is no such session or it has another secret.
+    :raises CheckoutSessionExpired, CheckoutSessionNotOpen: if it has ended.
+    """
+    credential = _credential(session_id, secret)
+    session = credential.session
+    if session.is_open and session.expires_at <= at:
+        session = expire_if_due(session.id, at=at)
+    return buyer_of(session, at=at, acts_for_customer=credential.acts_for_customer), session.environment
+
+
+def buyer_of(session: CheckoutSession, *, at: datetime, acts_for_customer: bool = False) -> Actor:
+    """
+    Return the buyer in a session, as an actor.
+
+    :raises CheckoutSessionExpired, CheckoutSessionNotOpen: if the session has ended and nothing is left to do in it.
+    """
+    only_attempt_id = ""
+    if not session.is_open:
+        if session.is_recovering(at):
+            only_attempt_id = session.recovery_attempt_id
+        elif session.status in PAID and at < session.ended_at + READABLE_AFTER_PAYMENT:
+            only_attempt_id = NO_ATTEMPT
+        elif session.status == SessionStatus.EXPIRED:
+            raise CheckoutSessionExpired(current_status=session.status)
+        else:
+            raise CheckoutSessionNotOpen(current_status=session.status)
+    return Actor(
+        kind="customer",
+        environment_id=session.environment_id,
+        id=session.id,
+        label="Buyer",
+        order_id=session.order_id,
+        customer_id=(session.customer_id or "") if acts_for_customer else "",
+        only_attempt_id=only_attempt_id,
+        rights=frozenset({"tip"} if session.settings.get("tip", {}).get("enabled") else ()),
+    )
+
+
+def refuse_restricted(actor: Actor, attempt_id: str = "") -> None:
+    """
+    Keep the buyer of a session that has ended to what is left: resuming one attempt, named here, or nothing.
+
+    :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if it is not that.
+    """
+    if not actor.only_attempt_id:
+        return
+    if actor.only_attempt_id == NO_ATTEMPT:
+        raise CheckoutSessionNotOpen()
+    if not attempt_id:
+        raise CheckoutRecoveryRestricted(order_payment_attempt_id=actor.only_attempt_id)
+    if attempt_id != actor.only_attempt_id:
+        raise CheckoutRecoveryAttemptMismatch(order_payment_attempt_id=actor.only_attempt_id)
+
+
+def _credential(session_id: str, secret: str) -> CheckoutCredential:
+    digest = _digest_of(secret)
+    try:
+        credential = CheckoutCredential.objects.select_related(
+            "session__environment__merchant", "session__recovery_attempt"
+        ).get(digest=digest)
+    except CheckoutCredential.DoesNotExist:
+        raise InvalidCheckoutSession() from None
+    is_right = hmac.compare_digest(credential.digest, digest)
+    if not is_right or credential.session_id != session_id:
+        raise InvalidCheckoutSession()
+    return credential
+
+
+def _digest_of(secret: str) -> str:
+    """Return what is stored of a secret. It is random and long, so a plain SHA-256 cannot be guessed back."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""
+How a session ends: its order is paid, its time is over, the merchant closes it, changes the order, or opens another.
+
+Everything here happens under the order's lock. A session that ends while its own attempt is under way does not stop
+that attempt: the buyer may go on with it for a while, and money that comes in is booked.
+"""
+
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from flint import actors
+from flint.actors import Actor
+from flint.errors import Conflict
+from flint.events import services as events
+from orders import collecting
+from orders.models import Order
+from payments.models import CheckoutSession
+from payments.models.attempts import OPEN
+from payments.models.sessions import RECOVERY_WINDOW, SessionStatus, TerminalReason
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+
+
+class CheckoutSessionNotOpen(Conflict):
+    code = "CHECKOUT_SESSION_NOT_OPEN"
+    message = "The checkout session has ended."
+
+
+class OrderHasOpenCheckout(Conflict):
+    code = "ORDER_HAS_OPEN_CHECKOUT"
+    message = "A checkout session collects this order. Let its buyer pay, or close it first."
+
+
+class CheckoutPaymentResolving(Conflict):
+    code = "CHECKOUT_PAYMENT_RESOLVING"
+    message = "A payment of this checkout is under way. Wait for its outcome, then try again."
+    retryable = True
+
+
+def close_session(*, checkout_session_id: str, reason: str = "", actor: Actor) -> CheckoutSession:
+    """
+    End an open session for good, with a private note.
+
+    :raises CheckoutSessionNotFound: if it is absent or foreign. :raises CheckoutSessionNotOpen: if it has ended.
+    :raises CheckoutPaymentResolving: while its payment is under way.
+    """
+    with transaction.atomic():
+        order, session = lock_session(checkout_session_id, actor)
+        if not session.is_open:
+            raise CheckoutSessionNotOpen(current_status=session.status)
+        if order.is_collecting:
+            raise CheckoutPaymentResolving(order_payment_attempt_id=order.active_attempt_id)
+        session.closed_reason = reason
+        end(order, session, SessionStatus.CLOSED, reason=TerminalReason.API, actor=actor)
+        save_counts(order)
+    return session
+
+
+def expire_if_due(checkout_session_id: str, *, at: datetime) -> CheckoutSession:
+    """End an open session whose time is over, and return it as it is now."""
+    environment_id = CheckoutSession.objects.values_list("environment_id", flat=True).get(id=checkout_session_id)
+    actor = actors.system(environment_id, "Expiry")
+    with transaction.atomic():
+        order, session = lock_session(checkout_session_id, actor)
+        if session.is_open and session.expires_at <= at:
+            end(order, session, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor, at=at)
+            save_counts(order)
+    return session
+
+
+def expire_due_sessions(*, at: datetime | None = None) -> int:
+    """End every open session whose time is over, a batch at a time; return how many. For the beat schedule."""
+    at = at or timezone.now()
+    due = CheckoutSession.objects.filter(status=SessionStatus.OPEN, expires_at__lte=at).order_by("expires_at")
+    ended = 0
+    for session_id in list(due.values_list("id", flat=True)[:BATCH]):
+        try:
+            expire_if_due(session_id, at=at)
+        except Exception:
+            log.exception("session.expiry_failed", checkout_session_id=session_id)
+        else:
+            ended += 1
+    return ended
+
+
+def lock_session(checkout_session_id: str, actor: Actor) -> tuple[Order, CheckoutSession]:
+    """
+    Return a session with its order, the order locked: whoever changes a session holds its order's lock.
+
+    :raises CheckoutSessionNotFound: if it is absent or foreign.
+    """
+    order_id = CheckoutSession.objects.of(actor).find(id=checkout_session_id).order_id
+    order = Order.objects.of(actor).lock(id=order_id)
+    session = CheckoutSession.objects.select_related("environment__merchant").get(id=checkout_session_id)
+    session.order = order
+    return order, session
+
+
+def open_session_of(order: Order) -> CheckoutSession | None:
+    """Return the session that collects a locked order at the moment."""
+    session = CheckoutSession.objects.filter(order_id=order.id, status=SessionStatus.OPEN).order_by("id").first()
+    if session:
+        session.order = order
+    return session
+
+
+def end(
+    order: Order, session: CheckoutSession, status: str, *, reason: str, actor: Actor, at: datetime | None = None
+) -> None:
+    """
+    End an open session of a locked order and remember it; the caller saves the order's counts.
+
+    Its own attempt, if one is under way, stays: the buyer may go on with that one.
+    """
+    at = at or timezone.now()
+    session.end(status=status, reason=reason, at=at)
+    attempt = session.payment_attempts.filter(status__in=OPEN).order_by("-created_at", "-id").first()
+    if attempt is not None and status not in (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID):
+        session.recovery_attempt, session.recovery_expires_at = attempt, at + RECOVERY_WINDOW
+    session.save()
+    word = "completed" if status in (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID) else status
+    events.record(
+        order, f"checkout_session.{word}", subject=session, actor=actor, status=str(status), reason=str(reason)
+    )
+
+
+def save_counts(order: Order) -> None:
+    """Save what a locked order counts of its history; a session changes nothing else of it."""
+    order.save(update_fields=["event_count", "updated_at"])
+
+
+@collecting.when_changed
+def invalidate_session(order: Order, actor: Actor) -> None:
+    """End the open session of an order that was changed under it. A buyer's own edits leave it open."""
+    if actor.is_buyer:
+        return
+    session = open_session_of(order)
+    if session is not None:
+        end(order, session, SessionStatus.INVALIDATED, reason=TerminalReason.ORDER_MUTATED, actor=actor)
+
+
+def refuse_beside_checkout(order: Order, actor: Actor) -> None:
+    """
+    Refuse to collect a locked order past its open session: that is for its buyer. One whose time is over ends.
+
+    :raises OrderHasOpenCheckout: with the session's id, for a merchant.
+    :raises CheckoutSessionNotOpen: for the buyer of a session that has ended in the meantime.
+    """
+    session = open_session_of(order)
+    if session is not None and session.expires_at <= timezone.now():
+        end(order, session, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor)
+        session = None
+    if actor.is_buyer:
+        if session is None or session.id != actor.id:
+            raise CheckoutSessionNotOpen()
+    elif session is not None:
+        raise OrderHasOpenCheckout(existing_checkout_session_id=session.id)
+
+
+def complete_session(order: Order, *, actor: Actor, at: datetime) -> None:
+    """End the open session of a locked order on which money came in, by whichever way it came; the caller saves it."""
+    session = open_session_of(order)
+    if session is None:
+        return
+    if order.outstanding_amount:
+        status, reason = SessionStatus.PARTIALLY_PAID, TerminalReason.PAYMENT_PARTIALLY_SUCCEEDED
+    else:
+        status, reason = SessionStatus.PAID, TerminalReason.PAYMENT_SUCCEEDED
+    end(order, session, status, reason=reason, actor=actor, at=at)
