@@ -30,8 +30,10 @@ from payments.processors.base import (
     PayoutState,
     RefundRequest,
     RefundState,
+    SetupRequest,
+    SetupState,
 )
-from payments.processors.stripe import balance, disputes, lists, mapping, notices, states
+from payments.processors.stripe import balance, disputes, lists, mapping, notices, setups, states
 from payments.processors.stripe.accounts import account_of
 from payments.processors.stripe.client import StripeRefused, is_replay, plain, talking
 from payments.processors.stripe.models import StripeAccount
@@ -85,6 +87,10 @@ class StripeProcessor(base.Processor):
         }
         source = "confirmation_token" if request.token.startswith("ctoken_") else "payment_method"
         params[source] = request.token
+        if request.customer_reference:
+            params["customer"] = request.customer_reference
+        if request.is_off_session:
+            params["off_session"] = True
         if request.return_url:
             params["return_url"] = request.return_url
 
@@ -172,6 +178,31 @@ class StripeProcessor(base.Processor):
 
         found = self._search(account, "find_refund", operation_id, pages)
         return self._refund(account, found["id"]) if found else None
+
+    def begin_setup(self, request: SetupRequest) -> SetupState:
+        base.refuse_inside_transaction()
+        account = account_of(request.environment_id)
+        made = setups.begin(account, request)
+        with _only_ours("begin_setup", account):
+            state = setups.setup_state(account, made)
+            _expect("operation", request.operation_id, state.operation_id)
+        return state
+
+    def retrieve_setup(self, *, environment_id: str, reference: str) -> SetupState | None:
+        return self._setup(account_of(environment_id), reference) if reference else None
+
+    def find_setup(self, *, environment_id: str, operation_id: str, since: datetime | None = None) -> SetupState | None:
+        account = account_of(environment_id)
+
+        def pages(client: stripe.StripeClient):
+            return client.v1.setup_intents.list({"created": _since(since), "limit": 100})
+
+        found = self._search(account, "find_setup", operation_id, pages)
+        return self._setup(account, found["id"]) if found else None
+
+    def detach(self, *, environment_id: str, token: str, operation_id: str) -> None:
+        base.refuse_inside_transaction()
+        setups.forget(account_of(environment_id), token, operation_id)
 
     def retrieve_dispute(self, *, environment_id: str, reference: str) -> DisputeState | None:
         account = account_of(environment_id)
@@ -271,6 +302,13 @@ class StripeProcessor(base.Processor):
     def _refund(self, account: StripeAccount, reference: str) -> RefundState | None:
         found = _look(account, "retrieve_refund", lambda client: client.v1.refunds.retrieve(reference))
         return states.refund_state(account, found) if found else None
+
+    def _setup(self, account: StripeAccount, reference: str) -> SetupState | None:
+        def call(client: stripe.StripeClient) -> stripe.SetupIntent:
+            return client.v1.setup_intents.retrieve(reference, {"expand": setups.SHOWN})
+
+        found = _look(account, "retrieve_setup", call)
+        return setups.setup_state(account, found) if found else None
 
     def _search(
         self, account: StripeAccount, name: str, operation_id: str, pages: Callable[[stripe.StripeClient], Any]

@@ -173,6 +173,13 @@ DECLINES: dict[str, str] = {
     "request_blocked": "payment_blocked",
     "three_d_secure_authentication_not_supported": "authentication_required",
     "three_d_secure_authentication_upstream_error": "payment_method_temporarily_unavailable",
+    # Error codes of saving a method.
+    "customer_max_payment_methods": "payment_method_unavailable",
+    "setup_attempt_failed": "payment_method_declined",
+    "setup_intent_authentication_failure": "authentication_required",
+    "setup_intent_mandate_invalid": "bank_debit_not_authorized",
+    "setup_intent_mobile_wallet_unsupported": "payment_method_unavailable",
+    "setup_intent_setup_attempt_expired": "payment_action_expired",
     # Bank debits.
     "account_closed": "bank_account_closed",
     "account_frozen": "bank_account_restricted",
@@ -216,6 +223,7 @@ REFUSALS: dict[str, str] = {
     "payment_method_invalid_parameter": "invalid_payment_source",
     "payment_method_invalid_parameter_testmode": "invalid_payment_source",
     "refund_disputed_payment": "payment_disputed",
+    "setup_intent_unexpected_state": "invalid_state",
     "status_transition_invalid": "invalid_state",
     "token_already_used": "invalid_payment_source",
     "token_in_use": "invalid_payment_source",
@@ -232,7 +240,8 @@ THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 """
 Digits that Stripe gives a currency's minor unit; two for all others. They are Stripe's own: ISK and UGX have none any
 more but are still written with two, always 00, and so are some that Flint, with CLDR, counts in whole units.
-Stripe's page names UGX both among those without digits and among those written with two; the longer text is followed.
+Stripe's page names UGX among those without digits as well, but its special cases say 500 for 5 UGX, and it refuses an
+amount that 100 does not divide. HUF and TWD are whole only in payouts; they have two digits there, too.
 """
 
 REFUND_REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})

@@ -220,7 +220,7 @@ def test_a_refund_that_fails_later_is_taken_back(shop, stripe_server, order, lea
         stories.sweep(at=later(days=5))
 
     refund.refresh_from_db()
-    assert (refund.status, refund.failure_reason) == ("failed", "lost_or_stolen_card")
+    assert (refund.status, refund.failure_reason) == ("failed", "expired_or_canceled_card")
     assert_same_books(stripe_server, order, paid=10_000, refunded=0, refund_pending=0)
 
 
