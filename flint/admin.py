@@ -172,6 +172,10 @@ class ReadOnlyAdmin(ModelAdmin):
         """Return what else a subclass serves."""
         return []
 
+    def waiting(self, request: HttpRequest) -> list[tuple[str, int, str]]:
+        """Return what waits for people here: how it is called, how many, and the query that lists them."""
+        return []
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
@@ -226,6 +230,8 @@ def stylesheet(request: HttpRequest) -> str:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar: what the user may see."""
     groups: dict[str, list[dict[str, Any]]] = {}
+    # Only the first page says how much there is to do; to count for every page would be too much.
+    is_start = bool(request.resolver_match) and request.resolver_match.view_name == "admin:index"
     ours = [shown for shown in admin.site._registry.values() if isinstance(shown, ReadOnlyAdmin)]
     for shown in sorted(ours, key=lambda each: each.rank):
         if shown.has_module_permission(request):
@@ -233,6 +239,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             title = shown.title or shown.opts.verbose_name_plural
             # Upper case at the start only: "API keys".
             item = {"title": title[:1].upper() + title[1:], "icon": shown.icon, "link": link}
+            if is_start:
+                item["waiting"] = [
+                    {"text": text, "count": count, "link": f"{link}?{query}"}
+                    for text, count, query in shown.waiting(request)
+                    if count
+                ]
             groups.setdefault(shown.group, []).append(item)
     titles = sorted(groups, key=lambda title: title != "Sales")
     return [{"title": title, "items": groups[title]} for title in titles]

@@ -18,13 +18,17 @@ class Right(StrEnum):
     READ_SETUP = "read_setup"
     """See the merchant, its environments and its API keys."""
     READ_STAFF = "read_staff"
+    HANDLE_NOTICES = "handle_notices"
+    """Try a processor's notice again, or set it aside."""
+    CONNECT_PROCESSOR = "connect_processor"
+    """Enter a processor's keys, and take them out."""
 
 
 ROLE_RIGHTS: dict[str, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
+    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.HANDLE_NOTICES}),
     Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
-    Role.DEVELOPER: frozenset({Right.READ_SALES, Right.READ_SETUP}),
+    Role.DEVELOPER: frozenset({Right.READ_SALES, Right.READ_SETUP, Right.HANDLE_NOTICES, Right.CONNECT_PROCESSOR}),
 }
 
 

@@ -35,6 +35,8 @@ MAY_READ = {
 MAY_ACT = {
     "orders_order_refund": {OWNER, SUPPORT, FINANCE},
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
+    "payments_processornotice_retry": {OWNER, FINANCE, DEVELOPER},
+    "payments_processornotice_aside": {OWNER, FINANCE, DEVELOPER},
 }
 # Django's own, about nobody's rows. The first three are for everybody; the rest want somebody who is staff.
 SITE = {"login", "logout", "jsi18n"} | {"index", "search", "password_change", "password_change_done", "autocomplete"}

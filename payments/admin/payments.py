@@ -1,6 +1,5 @@
-"""Payments in the admin: their part of the order page, a page each, and what processors told us."""
+"""Payments in the admin: their part of the order page, and a page each."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -9,13 +8,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, moment, words
+from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, words
 from flint.events.models import Event
 from flint.money import Money
 from orders.admin.registry import Figure, Section, SectionContent, event_words, order_searches, order_sections
 from orders.admin.words import money_of
 from orders.models import Order
-from payments.models import PaymentIntent, PaymentOperation, ProcessorNotice
+from payments.models import PaymentIntent, PaymentOperation
 
 BRANDS = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay", "diners": "Diners Club"}
 DOTS = "••••"
@@ -213,36 +212,3 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
     def tries(self, leg: PaymentIntent) -> str:
         shown = [_try(call) for call in _operations().filter(payment_intent_id=leg.id)]
         return "\n".join(" · ".join(filter(None, (each["text"], each["reference"]))) for each in shown) or "–"
-
-
-@admin.register(ProcessorNotice)
-class ProcessorNoticeAdmin(ReadOnlyAdmin):
-    """What processors told us, and whether it had its effect."""
-
-    group = "Setup"
-    icon = "notifications"
-    list_display = ("type", "status_badge", "reference", "attempts", "told", "handled", "environment_column")
-    list_filter = ("status", "created_at", EnvironmentFilter)
-    list_select_related = ("environment__merchant",)
-    fields = ("id", "processor", "notice_id", "type", "reference", "status", "attempts", "last_error", "told")
-    fields += ("handled", "next_try")
-    readonly_fields = fields
-
-    def _moment(self, notice: ProcessorNotice, at: datetime | None) -> str:
-        return moment(at, notice.environment.merchant.reporting_timezone)
-
-    @admin.display(description="Status")
-    def status_badge(self, notice: ProcessorNotice) -> str:
-        return badge(notice.status)
-
-    @admin.display(description="Told")
-    def told(self, notice: ProcessorNotice) -> str:
-        return self._moment(notice, notice.told_at)
-
-    @admin.display(description="Handled")
-    def handled(self, notice: ProcessorNotice) -> str:
-        return self._moment(notice, notice.handled_at)
-
-    @admin.display(description="Next try")
-    def next_try(self, notice: ProcessorNotice) -> str:
-        return self._moment(notice, notice.next_at)
