@@ -13,7 +13,7 @@ def send_refund(*, refund_leg_id: str, environment_id: str) -> None:
 
 
 @shared_task(name="refunds.tasks.sweep")
-def sweep() -> None:
+def sweep() -> int:
     from refunds.services import sweep
 
-    sweep()
+    return sweep()

@@ -1,4 +1,4 @@
-"""Differences: kept once per object and problem, resolved when both sides agree again, ignored by people with a reason."""
+"""Differences: kept once per object and problem, resolved when both sides agree, ignored by people with a reason."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from refunds.models.refunds import (
     RefundAllocation,
     RefundLeg,
     RefundNotFound,
+    RefundOrigin,
     RefundStatus,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "RefundAllocation",
     "RefundLeg",
     "RefundNotFound",
+    "RefundOrigin",
     "RefundStatus",
 ]

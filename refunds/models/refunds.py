@@ -127,10 +127,10 @@ class RefundLeg(StatefulRecord):
     One call to a processor: so much of a refund, back through the payment that ``operation`` made. Its id is the
     processor's idempotency key.
 
-    ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known. A refund
-    found at the processor has a leg with its ``reference`` that was never sent, and another one for each part of it
-    that could only be booked later. ``is_correction``: staff found it to be a correction of the payment, so that its
-    allocations give back no part of the order any more.
+    ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known. A
+    refund found at the processor has a leg that is not sent from here, and another one, with the same ``reference``,
+    for a part of it that could only be booked later. ``is_correction``: staff found it to be a correction of the payment,
+    so that its allocations give back no part of the order any more.
     """
 
     id = PublicIdField(prefix="rfl")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from orders.models import Charge, LineItem, Order, TaxBreakdown
 from payments.models import PaymentIntent
-from refunds.models import RefundAllocation, RefundLeg
+from refunds.models import R, RefundAllocation, RefundLeg
 from refunds.services.composing import Composition
 
 
@@ -26,7 +26,7 @@ def release(order: Order, leg: RefundLeg) -> None:
     """Free what a leg had reserved; nothing went back."""
     _move_payment(leg, pending=-leg.amount)
     order.release_promise(leg.money, tip_amount=leg.tip_amount)
-    _move_parts(leg.allocations.all(), pending=-1)
+    _move_parts(_counting(leg), pending=-1)
 
 
 def give_back(order: Order, leg: RefundLeg) -> None:
@@ -34,14 +34,30 @@ def give_back(order: Order, leg: RefundLeg) -> None:
     _move_payment(leg, pending=-leg.amount, refunded=leg.amount)
     order.release_promise(leg.money, tip_amount=leg.tip_amount)
     order.give_back(leg.money, credit=order.money(leg.credit_amount), tip_amount=leg.tip_amount)
-    _move_parts(leg.allocations.all(), pending=-1, refunded=1)
+    _move_parts(_counting(leg), pending=-1, refunded=1)
 
 
 def take_back(order: Order, leg: RefundLeg) -> None:
     """Undo :func:`give_back` of a leg that failed after it had succeeded."""
     _move_payment(leg, refunded=-leg.amount)
     order.take_back(leg.money, credit=order.money(leg.credit_amount), tip_amount=leg.tip_amount)
-    _move_parts(leg.allocations.all(), refunded=-1)
+    _move_parts(_counting(leg), refunded=-1)
+
+
+def correct(order: Order, leg: RefundLeg) -> None:
+    """Have a leg give back no part of the order: what it credited, and its tip, is owed again. Saves nothing of it."""
+    if leg.status == R.SUCCEEDED:
+        _move_parts(_counting(leg), refunded=-1)
+        order.tip_refunded_amount -= leg.tip_amount
+        order.credit(-order.money(leg.credit_amount))
+    elif leg.is_unsettled:
+        _move_parts(_counting(leg), pending=-1)
+        order.tip_refund_pending_amount -= leg.tip_amount
+    leg.is_correction, leg.credit_amount, leg.tip_amount = True, 0, 0
+
+
+def _counting(leg: RefundLeg) -> list[RefundAllocation]:
+    return [] if leg.is_correction else list(leg.allocations.all())
 
 
 def _move_payment(leg: RefundLeg, *, pending: int = 0, refunded: int = 0) -> None:

@@ -137,12 +137,12 @@ class Composition:
 class Composer:
     """Works out one refund of one locked order. Reads what it needs when it is made; writes nothing."""
 
-    def __init__(self, order: Order, *, payment_intent_id: str | None = None):
+    def __init__(self, order: Order, *, payment_intent_id: str | None = None, operation_id: str | None = None):
         self.order = order
         self.parts = self._parts()
         self.live = self._live_allocations()
         self.given = self._given()
-        self.tenders = self._tenders(payment_intent_id)
+        self.tenders = self._tenders(payment_intent_id, operation_id)
         self.surplus = self._surplus()
         self.refundable = min(order.refundable_amount, sum(refundable for _, refundable in self.tenders))
         self._named: dict[str, int] = defaultdict(int)
@@ -372,6 +372,7 @@ class Composer:
         """Sum what refunds that stand or are promised have taken of each part, by component."""
         rows = (
             RefundAllocation.objects.filter(order_id=self.order.id, leg__status__in=[*UNSETTLED, "succeeded"])
+            .exclude(leg__is_correction=True)
             .values("line_item_id", "charge_id")
             .annotate(
                 subtotal=Sum("subtotal_amount"),
@@ -400,7 +401,7 @@ class Composer:
             )
         )
 
-    def _tenders(self, payment_intent_id: str | None) -> list[tuple[PaymentOperation, int]]:
+    def _tenders(self, payment_intent_id: str | None, operation_id: str | None) -> list[tuple[PaymentOperation, int]]:
         """Return the payments that captured money, newest settled first, each with what it can still give back."""
         operations = (
             PaymentOperation.objects.filter(payment_intent__order_id=self.order.id, kind="confirm")
@@ -412,6 +413,8 @@ class Composer:
         tenders = []
         for operation in operations:
             if payment_intent_id and operation.payment_intent_id != payment_intent_id:
+                continue
+            if operation_id and operation.id != operation_id:
                 continue
             free = operation.captured_amount - given.get(operation.id, 0)
             tenders.append((operation, min(free, operation.payment_intent.refundable_amount)))

@@ -13,7 +13,7 @@ from orders import ledger
 from orders.models import Order
 from payments.processors.base import RefundState
 from payments.services import DoesNotFit
-from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg
+from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg, RefundOrigin
 from refunds.services import booking
 
 FAILURE_REASONS = frozenset(
@@ -45,34 +45,56 @@ def record_refund(
 
     ``also`` runs in the same transaction, for the caller's own mark that the fact is dealt with.
 
-    :raises DoesNotFit: if the state is of a refund that was not asked for here, was given up, or is of another amount.
+    A refund that was found at the processor may have several legs; they share its reference and its fate.
+
+    :raises DoesNotFit: if the state is of a refund that is not known here, was given up, or is of another amount.
     """
     at = at or timezone.now()
     with transaction.atomic():
-        order, leg, legs = _locked(state.operation_id, actor)
-        if state.environment_id != leg.environment_id or state.money != leg.money:
-            raise DoesNotFit(f"{state.reference} does not match {leg.id}")
-        if leg.reference and leg.reference != state.reference:
-            raise DoesNotFit(f"{state.reference} is not the refund {leg.reference} that {leg.id} made")
-        if state.status == "succeeded" and leg.is_final and not leg.reference:
-            raise DoesNotFit(f"{state.reference} gave money back for {leg.id}, which was given up")
+        order, leg, legs = _locked(leg_of(state, actor) or state.operation_id, actor)
+        alike = [each for each in legs if each.reference and each.reference == state.reference]
+        _refuse_foreign(state, leg, alike)
         known = order.event_count
-        leg.reference = state.reference
-        leg.answered_at = leg.answered_at or at
-        if state.status == "succeeded" and leg.is_unsettled:
-            _succeed(order, leg, actor)
-        elif state.status in ("failed", "canceled"):
-            _fail(order, leg, state.failure_reason, actor)
-        elif state.status == "requires_action" and leg.status == R.PENDING:
-            leg.require_action()
-        _plan_check(leg, at)
-        leg.save()
+        for each in alike or [leg]:
+            each.reference = state.reference
+            each.answered_at = each.answered_at or at
+            if state.status == "succeeded" and each.is_unsettled:
+                _succeed(order, each, actor)
+            elif state.status in ("failed", "canceled"):
+                _fail(order, each, state.failure_reason, actor)
+            elif state.status == "requires_action" and each.status == R.PENDING:
+                each.require_action()
+            _plan_check(each, at)
+            each.save()
         _reassess(leg.refund, legs)
         if order.event_count != known:
             order.save()
         if also:
             also()
     return leg
+
+
+def leg_of(state: RefundState, actor: Actor) -> str:
+    """Return the id of the first leg that goes by the processor's name for a refund, empty if there is none."""
+    legs = RefundLeg.objects.of(actor).filter(reference=state.reference).order_by("position")
+    return legs.values_list("id", flat=True).first() or ""
+
+
+def _refuse_foreign(state: RefundState, leg: RefundLeg, alike: Sequence[RefundLeg]) -> None:
+    if state.environment_id != leg.environment_id:
+        raise DoesNotFit(f"{state.reference} names another environment")
+    if leg.refund.origin == RefundOrigin.PROCESSOR:
+        # Perhaps only a part of it could be booked, never more than there is.
+        fits = state.money.currency == leg.currency and sum(each.amount for each in alike) <= state.money.amount
+    else:
+        fits = state.money == leg.money
+        fits = fits and state.operation_id == leg.id
+    if not fits:
+        raise DoesNotFit(f"{state.reference} does not match {leg.id}")
+    if leg.reference and leg.reference != state.reference:
+        raise DoesNotFit(f"{state.reference} is not the refund {leg.reference} that {leg.id} made")
+    if state.status == "succeeded" and leg.is_final and not leg.reference:
+        raise DoesNotFit(f"{state.reference} gave money back for {leg.id}, which was given up")
 
 
 def record_refused(refund_leg_id: str, *, reason: str, actor: Actor, at: datetime | None = None) -> None:
@@ -153,7 +175,7 @@ def _fail(order: Order, leg: RefundLeg, reason: str, actor: Actor) -> None:
 
 def _credits(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
     """Return what is no longer owed because of a leg, by what it was recognised as when it was sold."""
-    rows: list[RefundAllocation] = list(leg.allocations.all())
+    rows: list[RefundAllocation] = [] if leg.is_correction else list(leg.allocations.all())
     taxes = sum(row.tax_amount + row.inclusive_tax_amount for row in rows)
     goods = sum(row.amount - row.tax_amount - row.inclusive_tax_amount for row in rows if row.line_item_id)
     charges = sum(row.amount - row.tax_amount - row.inclusive_tax_amount for row in rows if row.charge_id)

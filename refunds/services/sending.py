@@ -9,7 +9,7 @@ from flint import actors
 from flint.actors import Actor
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, ProcessorError, RefundRequest, Refused, Unreachable
-from refunds.models import UNSETTLED, RefundLeg
+from refunds.models import UNSETTLED, RefundLeg, RefundOrigin
 from refunds.services.recording import FIRST_CHECK_AFTER, record_refund, record_refused
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ def ask_about_refund(refund_leg_id: str, *, actor: Actor, at: datetime | None = 
         return
     if state is not None:
         record_refund(state, actor=actor, at=at)
-    elif leg.is_unsettled and at - leg.sent_at >= RESEND_AFTER:
+    elif leg.is_unsettled and leg.refund.origin == RefundOrigin.FLINT and at - leg.sent_at >= RESEND_AFTER:
         _send(leg, actor=actor, at=at)
 
 
@@ -77,7 +77,9 @@ def sweep(*, at: datetime | None = None) -> int:
 
 def _claim(refund_leg_id: str, actor: Actor, at: datetime) -> RefundLeg | None:
     """Mark a leg as sent, before it is; None if it was already. One statement, so only one caller ever sends it."""
-    waiting = RefundLeg.objects.of(actor).filter(id=refund_leg_id, sent_at__isnull=True, status__in=UNSETTLED)
+    waiting = RefundLeg.objects.of(actor).filter(
+        id=refund_leg_id, sent_at__isnull=True, status__in=UNSETTLED, refund__origin=RefundOrigin.FLINT
+    )
     if not waiting.update(sent_at=at, next_check_at=at + FIRST_CHECK_AFTER, updated_at=timezone.now()):
         return None
     return RefundLeg.objects.select_related("payment_intent", "operation", "refund").get(id=refund_leg_id)
