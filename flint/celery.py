@@ -24,7 +24,9 @@ log = structlog.get_logger(__name__)
 SWEEPS = {
     "payments.tasks.sweep": 10,
     "payments.tasks.handle_waiting_notices": 10,
+    "payments.tasks.sync_balances": 60,
     "refunds.tasks.sweep": 10,
+    "refunds.tasks.sweep_disputes": 60,
     "payments.tasks.start_reconciling": 60,
     "payments.processors.sandbox.tasks.advance": 5,
     "payments.processors.sandbox.tasks.deliver_notices": 5,

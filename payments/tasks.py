@@ -52,3 +52,24 @@ def start_reconciling() -> int:
     from payments.reconciling.runs import start_due
 
     return start_due()
+
+
+@shared_task(name="payments.tasks.sync_balances")
+def sync_balances() -> None:
+    from payments.services.balance_sync import sync_due
+
+    sync_due()
+
+
+@shared_task(name="payments.tasks.sync_balance", acks_late=True)
+def sync_balance(*, environment_id: str) -> None:
+    from payments.services.balance_sync import sync_balance
+
+    sync_balance(environment_id)
+
+
+@shared_task(name="payments.tasks.check_payout", acks_late=True)
+def check_payout(*, payout_id: str, environment_id: str) -> None:
+    from payments.services.payouts import check_payout
+
+    check_payout(payout_id, actor=actors.system(environment_id))

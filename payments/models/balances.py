@@ -211,9 +211,7 @@ class BalanceTransaction(StatefulRecord):
             models.Index(
                 fields=["environment", "looked_at"], condition=Q(is_explained=False), name="movement_to_explain"
             ),
-            models.Index(
-                fields=["environment", "occurred_at"], condition=Q(status="pending"), name="movement_pending"
-            ),
+            models.Index(fields=["environment", "occurred_at"], condition=Q(status="pending"), name="movement_pending"),
         ]
         triggers = [
             pgtrigger.FSM(name="movement_moves_forward", field="status", transitions=[("pending", "available")]),
