@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from payments.models import BalanceTransaction, Payout, PaymentOperation
+from payments.models import BalanceTransaction, PaymentOperation, Payout
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "payment.authorization_canceled": (None, "Authorization of {amount} canceled"),
     "payment.canceled": (None, "Payment of {amount} canceled"),
     "payment.settled": ("payment", "Payment of {amount} received"),
+    "payment.fee_charged": (None, "Processor fee of {amount}"),
+    "payment.exchanged": (None, "{amount} settled in {settled_currency}"),
     "payment.failed": ("payment_failed", "Payment of {amount} failed"),
     "refund.created": (None, "Refund of {amount} requested"),
     "refund.succeeded": ("refund", "Refund of {amount} paid out"),

@@ -9,6 +9,7 @@ from flint.api.fields import (
     ListOf,
     MetadataField,
     MoneyField,
+    SignedMoneyField,
     StrictBoolean,
     StrictString,
     TimestampField,
@@ -284,6 +285,8 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     captured_at = TimestampField(required=False)
     released_money = MoneyField(required=False, source="shown.released_money")
     refunded_money = MoneyField(required=False, source="shown.refunded_money")
+    processing_fee_money = SignedMoneyField(required=False)
+    merchant_net_money = SignedMoneyField(required=False)
     settlement_status = EnumField([*REFUND_STATUSES, "disputed"], required=False, source="shown_refund_status")
     dispute_status = EnumField(["none"], required=False, source="shown.dispute_status")
     cancellation_reason = StrictString(required=False, source="shown.cancellation_reason")

@@ -144,6 +144,18 @@ class PaymentIntent(StatefulRecord):
         return Money(self.amount, self.currency)
 
     @property
+    def processing_fee_money(self) -> Money | None:
+        """What the processor took of what came in; None until it has said so. A refund does not change it."""
+        if self.processing_fee_amount is None:
+            return None
+        return Money(self.processing_fee_amount, self.fee_currency)
+
+    @property
+    def merchant_net_money(self) -> Money | None:
+        """What came in less that, in the currency of the processor's balance."""
+        return None if self.merchant_net_amount is None else Money(self.merchant_net_amount, self.fee_currency)
+
+    @property
     def is_standalone(self) -> bool:
         """Whether a merchant made it without an order of its own; then its order is hidden."""
         return self.order.is_hidden
