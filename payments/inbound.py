@@ -21,6 +21,7 @@ from payments.models import ProcessorNotice
 from payments.processors import processor_of
 from payments.processors.base import NotOurs, Processor
 from payments.services.payouts import record_payout
+from payments.services.methods.recording import record_setup
 from payments.services.recording import DoesNotFit, record_payment
 
 log = structlog.get_logger(__name__)
@@ -157,6 +158,16 @@ def _handle_payout(processor: Processor, reference: str, *, actor: Actor, also: 
     if state is None:
         raise DoesNotFit(f"the processor has no payout {reference}")
     record_payout(state, processor=processor.name, actor=actor, also=also)
+
+
+@handles("setup")
+def _handle_setup(processor: Processor, reference: str, *, actor: Actor, also: Callable[[], None]) -> None:
+    state = processor.retrieve_setup(environment_id=actor.environment_id, reference=reference)
+    if state is None:
+        raise DoesNotFit(f"the processor has no setup {reference}")
+    if not (state.operation_id or state.payment_method_id):
+        raise NotOurs(f"{reference} carries no id of ours: it was not asked for here")
+    record_setup(state, actor=actor, also=also)
 
 
 def _claim(notice_id: str, at: datetime) -> ProcessorNotice | None:

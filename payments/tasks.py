@@ -40,6 +40,13 @@ def release_stray_hold(*, operation_id: str, environment_id: str) -> None:
     release_stray_hold(operation_id, actor=actors.system(environment_id))
 
 
+@shared_task(name="payments.tasks.detach_method", acks_late=True)
+def detach_method(*, payment_method_id: str, environment_id: str) -> None:
+    from payments.services.methods import detach
+
+    detach(payment_method_id, actor=actors.system(environment_id))
+
+
 @shared_task(name="payments.tasks.reconcile", acks_late=True)
 def reconcile(*, run_id: str) -> None:
     from payments.reconciling.runs import carry_out

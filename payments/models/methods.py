@@ -36,7 +36,8 @@ class PaymentMethod(StatefulRecord):
     A card of a customer that may be charged again. What is kept is what a receipt shows.
 
     ``reference`` is the processor's token for it and ``customer_reference`` its name for the customer, where it has
-    one; neither is ever shown. ``detach_due`` stays set until the processor has forgotten a removed one.
+    one; neither is ever shown. ``detach_at`` is when the processor is next told to forget a removed one; empty once it
+    has.
     """
 
     missing = PaymentMethodNotFound
@@ -53,7 +54,7 @@ class PaymentMethod(StatefulRecord):
     last4 = models.CharField(max_length=4, blank=True)
     exp_month = models.PositiveSmallIntegerField(null=True)
     exp_year = models.PositiveSmallIntegerField(null=True)
-    detach_due = models.BooleanField(default=False)
+    detach_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -69,7 +70,7 @@ class PaymentMethod(StatefulRecord):
         indexes = [
             models.Index(fields=["environment", "created_at", "id"], name="method_by_time"),
             models.Index(fields=["exp_year", "exp_month"], condition=Q(status=M.ACTIVE), name="method_to_expire"),
-            models.Index(fields=["created_at"], condition=Q(detach_due=True), name="method_to_detach"),
+            models.Index(fields=["detach_at"], condition=Q(detach_at__isnull=False), name="method_to_detach"),
         ]
 
     def __str__(self) -> str:
@@ -92,9 +93,9 @@ class PaymentMethod(StatefulRecord):
         """The card's last month is over."""
 
     @fsm.transition(field=status, source=(M.PENDING, M.ACTIVE, M.EXPIRED, M.FAILED), target=M.REMOVED)
-    def remove(self) -> None:
-        """Never charge it again."""
-        self.detach_due = bool(self.reference)
+    def remove(self, *, at: datetime) -> None:
+        """Never charge it again, and have the processor forget it."""
+        self.detach_at = at if self.reference else None
 
 
 class PaymentMethodSetup(Record):

@@ -195,7 +195,8 @@ class SetupRequest:
 @dataclass(frozen=True, slots=True)
 class SetupState:
     """
-    A card on its way to being saved, as the processor sees it now. ``client_secret`` is a secret for the browser.
+    A card on its way to being saved, as the processor sees it now. ``client_secret`` is a secret for the browser, and
+    so is ``redirect_url``, a page that takes the step without the processor's library, where there is one.
 
     ``token`` pays with the card once it is saved, together with ``customer_reference``.
     """
@@ -206,6 +207,7 @@ class SetupState:
     payment_method_id: str
     environment_id: str
     client_secret: str = ""
+    redirect_url: str | None = None
     customer_reference: str = ""
     token: str = ""
     source: SourceSummary | None = None

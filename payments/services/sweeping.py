@@ -11,6 +11,7 @@ from payments.models import PaymentAttempt, PaymentOperation
 from payments.services.asking import ask_about_attempt, ask_about_operation
 from payments.services.attempts import FIRST_CHECK_AFTER
 from payments.services.closing import release_stray_hold
+from payments.services.methods.sweeping import sweep_methods
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,8 @@ BATCH = 200
 
 def sweep(*, at: datetime | None = None) -> int:
     """
-    Ask about every open attempt that is due, every call left unanswered and every stray hold. Return how many.
+    Ask about every open attempt that is due, every call left unanswered and every stray hold, and look after the
+    payment methods. Return how many.
 
     One bad row never stops the rest: it is logged and comes up again at its next turn.
     """
@@ -46,7 +48,7 @@ def sweep(*, at: datetime | None = None) -> int:
             release_stray_hold(operation_id, actor=actors.system(environment_id, "Sweep"))
         except Exception:
             log.exception("sweep.failed", operation_id=operation_id)
-    return len(attempts) + len(unanswered) + len(strays)
+    return len(attempts) + len(unanswered) + len(strays) + sweep_methods(at=at)
 
 
 def stray_holds():

@@ -92,6 +92,7 @@ BEHAVIOURS = {
     "card_chargeDeclinedIncorrectCvc": _declines("incorrect_cvc", "0127"),
     "card_chargeDeclinedProcessingError": _declines("processing_error", "0119"),
     "card_chargeDeclinedFraudulent": _declines("payment_blocked", "0019"),
+    "card_chargeCustomerFail": _declines("card_declined", "0341"),
     "card_threeDSecure2Required": Behaviour("authenticate", brand="visa", last4="3220"),
     "card_authenticationRequired": Behaviour("authenticate", brand="visa", last4="3155"),
     "card_refundFail": Behaviour("approve", refund="fail_later", brand="visa", last4="5126"),
@@ -112,6 +113,9 @@ BEHAVIOURS = {
 }
 """Every published token by its name without the prefix."""
 
+AUTHENTICATES_ONCE = "card_authenticationRequired"
+"""The card that asks the buyer for every payment, unless they authenticated when it was kept."""
+
 CARD_NUMBERS = {
     "4242424242424242": "card_visa",
     "4000056655665556": "card_visa_debit",
@@ -128,6 +132,7 @@ CARD_NUMBERS = {
     "4000000000000127": "card_chargeDeclinedIncorrectCvc",
     "4000000000000119": "card_chargeDeclinedProcessingError",
     "4100000000000019": "card_chargeDeclinedFraudulent",
+    "4000000000000341": "card_chargeCustomerFail",
     "4000000000003220": "card_threeDSecure2Required",
     "4000002500003155": "card_authenticationRequired",
     "4000000000005126": "card_refundFail",
