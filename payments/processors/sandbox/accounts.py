@@ -36,3 +36,9 @@ def allow_over_refund(environment_id: str, allowed: bool = True) -> None:
     """Switch off the network's own check on refunds, so that a test sees whether anyone else checks."""
     account_of(environment_id)
     SandboxAccount.objects.filter(environment_id=environment_id).update(allow_over_refund=allowed)
+
+
+def pay_out_daily(environment_id: str, daily: bool = True) -> None:
+    """Have what is available paid out every night, or by hand only."""
+    account_of(environment_id)
+    SandboxAccount.objects.filter(environment_id=environment_id).update(pays_out_daily=daily)

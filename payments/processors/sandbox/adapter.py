@@ -9,11 +9,29 @@ from django.utils import timezone
 
 from flint.money import Money
 from payments.processors import base
-from payments.processors.base import DisputeState, Notice, PaymentRequest, PaymentState, RefundRequest, RefundState
-from payments.processors.sandbox import faults, lists, network, notices, operations
+from payments.processors.base import (
+    BalanceState,
+    BalanceTransactionState,
+    DisputeState,
+    Notice,
+    PaymentRequest,
+    PaymentState,
+    PayoutState,
+    RefundRequest,
+    RefundState,
+    SetupRequest,
+    SetupState,
+)
+from payments.processors.sandbox import balance, faults, lists, network, notices, operations, setups
 from payments.processors.sandbox.accounts import publishable_key_of
-from payments.processors.sandbox.models import SandboxDispute, SandboxPayment, SandboxRefund
-from payments.processors.sandbox.states import dispute_state, payment_state, refund_state
+from payments.processors.sandbox.models import (
+    SandboxBalanceTransaction,
+    SandboxDispute,
+    SandboxPayment,
+    SandboxPayout,
+    SandboxRefund,
+)
+from payments.processors.sandbox.states import dispute_state, movement_state, payment_state, payout_state, refund_state
 
 
 class SandboxProcessor(base.Processor):
@@ -23,6 +41,11 @@ class SandboxProcessor(base.Processor):
 
     def confirm(self, request: PaymentRequest) -> PaymentState:
         def perform() -> str:
+            is_kept = setups.check_owner(
+                environment_id=request.environment_id,
+                token=request.token,
+                customer_reference=request.customer_reference,
+            )
             return network.start_payment(
                 environment_id=request.environment_id,
                 money=request.money,
@@ -33,6 +56,8 @@ class SandboxProcessor(base.Processor):
                 payment_intent_id=request.payment_intent_id,
                 order_id=request.order_id or "",
                 return_url=request.return_url,
+                is_kept=is_kept,
+                is_off_session=request.is_off_session,
             ).reference
 
         parameters = {
@@ -43,6 +68,8 @@ class SandboxProcessor(base.Processor):
             "capture_method": request.capture_method,
             "token": request.token,
             "return_url": request.return_url,
+            "customer_reference": request.customer_reference,
+            "is_off_session": request.is_off_session,
         }
         return self._on_payment("confirm", request.environment_id, request.operation_id, parameters, perform)
 
@@ -122,6 +149,42 @@ class SandboxProcessor(base.Processor):
     def list_disputes(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[DisputeState]:
         window = {"environment_id": environment_id, "since": since, "until": until}
         return lists.newest_first(SandboxDispute.objects.all(), dispute_state, **window)
+
+    def begin_setup(self, request: SetupRequest) -> SetupState:
+        return setups.begin(request)
+
+    def retrieve_setup(self, *, environment_id: str, reference: str) -> SetupState | None:
+        return setups.find(environment_id, reference=reference)
+
+    def find_setup(self, *, environment_id: str, operation_id: str, since: datetime | None = None) -> SetupState | None:
+        return setups.find(environment_id, operation_id=operation_id) if operation_id else None
+
+    def detach(self, *, environment_id: str, token: str, operation_id: str) -> None:
+        setups.forget(environment_id=environment_id, token=token)
+
+    def retrieve_payout(self, *, environment_id: str, reference: str) -> PayoutState | None:
+        with faults.around_call(environment_id, "retrieve"):
+            found = SandboxPayout.objects.filter(environment_id=environment_id, reference=reference)
+            payout = found.order_by("reference").first()
+            return payout and payout_state(payout)
+
+    def list_payouts(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PayoutState]:
+        window = {"environment_id": environment_id, "since": since, "until": until}
+        return lists.newest_first(SandboxPayout.objects.all(), payout_state, **window)
+
+    def list_balance_transactions(
+        self, *, environment_id: str, since: datetime, until: datetime, payout_reference: str = ""
+    ) -> Iterator[BalanceTransactionState]:
+        rows = SandboxBalanceTransaction.objects.all()
+        window = {"environment_id": environment_id, "since": since, "until": until}
+        if payout_reference:
+            rows = rows.filter(settled_by=payout_reference).exclude(type="payout", source_reference=payout_reference)
+            window |= {"since": None, "until": None}
+        return lists.newest_first(rows, movement_state, moment="occurred_at", **window)
+
+    def balances(self, *, environment_id: str) -> list[BalanceState]:
+        with faults.around_call(environment_id, "retrieve"):
+            return balance.balances(environment_id)
 
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
         return notices.read(environment_id=environment_id, headers=headers, body=body, at=at)

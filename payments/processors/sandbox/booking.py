@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from payments.processors.sandbox import balance
 from payments.processors.sandbox.models import SandboxDispute, SandboxMovement, SandboxPayment, SandboxRefund
 
 Kind = SandboxMovement.Kind
@@ -15,9 +16,10 @@ def book(
     *,
     refund: SandboxRefund | None = None,
     dispute: SandboxDispute | None = None,
-) -> SandboxMovement:
-    """Write down that money moved, in the payment's currency."""
-    return SandboxMovement.objects.create(
+    fee_amount: int = 0,
+) -> None:
+    """Write down that money moved, in the payment's currency, and have it count on the merchant's balance."""
+    movement = SandboxMovement.objects.create(
         environment_id=payment.environment_id,
         payment=payment,
         refund=refund,
@@ -27,3 +29,4 @@ def book(
         currency=payment.currency,
         at=at,
     )
+    balance.move(movement, fee_amount=fee_amount)

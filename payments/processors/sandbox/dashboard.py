@@ -12,9 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from flint.money import Money
-from payments.processors.base import DisputeState, PaymentState, RefundState
-from payments.processors.sandbox import disputes, network
-from payments.processors.sandbox.states import dispute_state, payment_state, refund_state
+from payments.processors.base import DisputeState, PaymentState, PayoutState, RefundState
+from payments.processors.sandbox import disputes, network, payouts
+from payments.processors.sandbox.states import dispute_state, payment_state, payout_state, refund_state
 
 
 def charge(
@@ -149,6 +149,34 @@ def close_warning(*, environment_id: str, reference: str, at: datetime | None = 
 def prevent(*, environment_id: str, reference: str, at: datetime | None = None) -> DisputeState:
     """Settle a dispute or inquiry before it is decided."""
     return _on_dispute(environment_id, reference, disputes.prevent, at)
+
+
+def pay_out(*, environment_id: str, money: Money, description: str = "", at: datetime | None = None) -> PayoutState:
+    """Pay out by hand what is available, or some of it."""
+    with transaction.atomic(durable=True):
+        made = payouts.pay_out(environment_id, money=money, description=description, at=at or timezone.now())
+        return payout_state(made)
+
+
+def cancel_payout(*, environment_id: str, reference: str, at: datetime | None = None) -> PayoutState:
+    """Call a payout back before it leaves."""
+    return _on_payout(environment_id, reference, payouts.cancel, at)
+
+
+def fail_payout(
+    *, environment_id: str, reference: str, code: str = "account_closed", at: datetime | None = None
+) -> PayoutState:
+    """Have the bank send a payout back, also days after it arrived."""
+    return _on_payout(environment_id, reference, payouts.fail, at, code=code)
+
+
+def _on_payout(
+    environment_id: str, reference: str, act: Callable[..., None], at: datetime | None, **options: Any
+) -> PayoutState:
+    with transaction.atomic(durable=True):
+        payout = payouts.lock(environment_id, reference)
+        act(payout, at=at or timezone.now(), **options)
+        return payout_state(payout)
 
 
 def _on_dispute(

@@ -13,7 +13,7 @@ import django_fsm as fsm
 
 from flint.money import Money
 from payments.processors.base import Refused
-from payments.processors.sandbox import notices
+from payments.processors.sandbox import balance, notices
 from payments.processors.sandbox.booking import Kind, book
 from payments.processors.sandbox.models import SandboxDispute, SandboxPayment
 
@@ -146,25 +146,29 @@ def return_debit(payment: SandboxPayment, *, code: str, at: datetime) -> Sandbox
 
 def withdraw(dispute: SandboxDispute, *, money: Money, at: datetime) -> None:
     """
-    Take money from the merchant, any amount, also a second time.
+    Take money from the merchant, any amount, also a second time; and a fee if none is taken.
 
     :raises Refused: ``amount_too_small``, ``currency_mismatch``.
     """
     _check(dispute.payment, money)
     dispute.withdrawn_amount += money.amount
-    book(dispute.payment, Kind.DISPUTE, money.amount, at, dispute=dispute)
+    fee = 0 if dispute.fee_amount else balance.dispute_fee(dispute)
+    dispute.fee_amount += fee
+    book(dispute.payment, Kind.DISPUTE, money.amount, at, dispute=dispute, fee_amount=fee)
     _tell(dispute, "dispute.funds_withdrawn", at)
 
 
 def reinstate(dispute: SandboxDispute, *, money: Money, at: datetime) -> None:
     """
-    Give some of the money back, whatever was decided.
+    Give some of the money back, whatever was decided, and the fee once it was all.
 
     :raises Refused: ``amount_too_large`` above what is withdrawn, ``amount_too_small``, ``currency_mismatch``.
     """
     _check(dispute.payment, money, at_most=dispute.withdrawn_amount)
     dispute.withdrawn_amount -= money.amount
-    book(dispute.payment, Kind.DISPUTE_REVERSAL, money.amount, at, dispute=dispute)
+    fee = 0 if dispute.withdrawn_amount else dispute.fee_amount
+    dispute.fee_amount -= fee
+    book(dispute.payment, Kind.DISPUTE_REVERSAL, money.amount, at, dispute=dispute, fee_amount=-fee)
     _tell(dispute, "dispute.funds_reinstated", at)
 
 

@@ -18,16 +18,20 @@ def newest_first(
     state: Callable[[Any], State],
     *,
     environment_id: str,
-    since: datetime,
-    until: datetime,
+    since: datetime | None,
+    until: datetime | None,
     moment: str = "created_at",
 ) -> Iterator[State]:
     """
-    Go through the rows of an environment whose ``moment`` lies in the half-open window.
+    Go through the rows of an environment whose ``moment`` lies in the half-open window, if there is one.
 
     Each page starts behind the last row of the one before, so a row that is written meanwhile moves none out of view.
     """
-    found = rows.filter(environment_id=environment_id, **{f"{moment}__gte": since, f"{moment}__lt": until})
+    found = rows.filter(environment_id=environment_id)
+    if since is not None:
+        found = found.filter(**{f"{moment}__gte": since})
+    if until is not None:
+        found = found.filter(**{f"{moment}__lt": until})
     yield from faults.on_the_way(environment_id, "list", _pages(found, state, moment))
 
 

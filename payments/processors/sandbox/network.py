@@ -17,7 +17,7 @@ import django_fsm as fsm
 
 from flint.money import Money
 from payments.processors.base import Refused
-from payments.processors.sandbox import disputes, notices, tokens
+from payments.processors.sandbox import balance, disputes, notices, tokens
 from payments.processors.sandbox.accounts import account_of
 from payments.processors.sandbox.booking import Kind, book
 from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
@@ -72,9 +72,12 @@ def start_payment(
     payment_intent_id: str = "",
     order_id: str = "",
     return_url: str = "",
+    is_kept: bool = False,
+    is_off_session: bool = False,
 ) -> SandboxPayment:
     """
-    Make a payment and try it once.
+    Make a payment and try it once. ``is_kept`` tells a card that the buyer left here with their authentication,
+    ``is_off_session`` that they are not there to authenticate now.
 
     :raises Refused: ``invalid_payment_source``, ``amount_too_small``, or ``payment_method_unavailable`` for a hold
         on a bank account.
@@ -108,6 +111,10 @@ def start_payment(
             approve(payment, at=at)
         case "decline":
             decline(payment, code=behaviour.code, at=at)
+        case "authenticate" if is_kept and name == tokens.AUTHENTICATES_ONCE:
+            approve(payment, at=at)
+        case "authenticate" if is_off_session:
+            decline(payment, code="authentication_required", at=at)
         case "authenticate":
             payment.ask_buyer()
             _tell_payment(payment, "payment.requires_action", at)
@@ -247,7 +254,7 @@ def fail_refund(payment: SandboxPayment, made: SandboxRefund, *, reason: str, at
 
 def _take(payment: SandboxPayment, amount: int, at: datetime) -> None:
     payment.take(amount=amount)
-    book(payment, Kind.CHARGE, amount, at)
+    book(payment, Kind.CHARGE, amount, at, fee_amount=balance.payment_fee(amount, payment.currency))
     _tell_payment(payment, "payment.succeeded", at)
     match tokens.BEHAVIOURS[payment.behaviour].dispute:
         case ("bank_return", code):

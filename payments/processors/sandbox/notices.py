@@ -27,6 +27,7 @@ from payments.processors.sandbox.models import (
     SandboxFault,
     SandboxNotice,
     SandboxPayment,
+    SandboxPayout,
     SandboxRefund,
 )
 
@@ -62,6 +63,12 @@ def write_about_dispute(dispute: SandboxDispute, type: str, *, at: datetime) -> 
     """Write a notice that something happened to a dispute."""
     snapshot = states.dispute_snapshot(dispute)
     return write(dispute.environment_id, type, "dispute", dispute.reference, snapshot=snapshot, at=at)
+
+
+def write_about_payout(payout: SandboxPayout, type: str, *, at: datetime) -> SandboxNotice:
+    """Write a notice that something happened to a payout."""
+    snapshot = states.payout_snapshot(payout)
+    return write(payout.environment_id, type, "payout", payout.reference, snapshot=snapshot, at=at)
 
 
 def write(

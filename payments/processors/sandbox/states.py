@@ -7,9 +7,23 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flint.money import Money
-from payments.processors.base import BuyerAction, DisputeState, PaymentState, RefundState, SourceSummary
+from payments.processors.base import (
+    BalanceTransactionState,
+    BuyerAction,
+    DisputeState,
+    PaymentState,
+    PayoutState,
+    RefundState,
+    SourceSummary,
+)
 from payments.processors.sandbox.accounts import publishable_key_of
-from payments.processors.sandbox.models import SandboxDispute, SandboxPayment, SandboxRefund
+from payments.processors.sandbox.models import (
+    SandboxBalanceTransaction,
+    SandboxDispute,
+    SandboxPayment,
+    SandboxPayout,
+    SandboxRefund,
+)
 
 
 def payment_state(payment: SandboxPayment) -> PaymentState:
@@ -84,6 +98,41 @@ def dispute_state(dispute: SandboxDispute) -> DisputeState:
     )
 
 
+def payout_state(payout: SandboxPayout) -> PayoutState:
+    """Return a payout as the contract has it."""
+    return PayoutState(
+        reference=payout.reference,
+        status=str(payout.status),
+        money=Money(payout.amount, payout.currency),
+        environment_id=payout.environment_id,
+        is_automatic=payout.is_automatic,
+        arrives_at=payout.arrives_at,
+        failure_code=payout.failure_code,
+        failure_message=payout.failure_message,
+        description=payout.description,
+        created_at=payout.created_at,
+    )
+
+
+def movement_state(movement: SandboxBalanceTransaction) -> BalanceTransactionState:
+    """Return a movement of the balance as the contract has it."""
+    return BalanceTransactionState(
+        reference=movement.reference,
+        type=movement.type,
+        status=str(movement.status),
+        amount=movement.amount,
+        fee_amount=movement.fee_amount,
+        net_amount=movement.net_amount,
+        currency=movement.currency,
+        environment_id=movement.environment_id,
+        occurred_at=movement.occurred_at,
+        available_at=movement.available_at,
+        source_kind=movement.source_kind,
+        source_reference=movement.source_reference,
+        description=movement.description,
+    )
+
+
 def payment_snapshot(payment: SandboxPayment) -> dict[str, Any]:
     """Return a payment as a notice shows it: a picture of one moment, with no secret in it."""
     return {
@@ -128,4 +177,16 @@ def dispute_snapshot(dispute: SandboxDispute) -> dict[str, Any]:
         "withdrawn_amount": dispute.withdrawn_amount,
         "reason": dispute.reason,
         "case_type": dispute.case_type,
+    }
+
+
+def payout_snapshot(payout: SandboxPayout) -> dict[str, Any]:
+    """Return a payout as a notice shows it."""
+    return {
+        "reference": payout.reference,
+        "status": str(payout.status),
+        "amount": payout.amount,
+        "currency": payout.currency,
+        "is_automatic": payout.is_automatic,
+        "failure_code": payout.failure_code,
     }

@@ -11,6 +11,7 @@ from payments.processors.sandbox.models.accounts import (
     SandboxToken,
     new_webhook_secret,
 )
+from payments.processors.sandbox.models.balance import SandboxBalanceTransaction, SandboxPayout
 from payments.processors.sandbox.models.disputes import SandboxDispute
 from payments.processors.sandbox.models.movements import SandboxMovement
 from payments.processors.sandbox.models.notices import SandboxFault, SandboxNotice
@@ -19,12 +20,14 @@ from payments.processors.sandbox.models.setups import SandboxSetup, new_setup_se
 
 __all__ = [
     "SandboxAccount",
+    "SandboxBalanceTransaction",
     "SandboxDispute",
     "SandboxFault",
     "SandboxMovement",
     "SandboxNotice",
     "SandboxOperation",
     "SandboxPayment",
+    "SandboxPayout",
     "SandboxRefund",
     "SandboxSetup",
     "SandboxToken",

@@ -13,12 +13,18 @@ def new_webhook_secret() -> str:
 
 
 class SandboxAccount(models.Model):
-    """What the network knows of one environment: its secrets, and whether it checks refunds against captures."""
+    """
+    What the network knows of one environment: its secrets, and how it is treated.
+
+    ``allow_over_refund`` switches off the check of refunds against captures, ``pays_out_daily`` is whether what is
+    available goes to the merchant's bank by itself.
+    """
 
     environment_id = models.CharField(max_length=40, primary_key=True)
     webhook_secret = models.CharField(max_length=64, default=new_webhook_secret)
     previous_secret = models.CharField(max_length=64, blank=True, default="")
     allow_over_refund = models.BooleanField(default=False)
+    pays_out_daily = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:

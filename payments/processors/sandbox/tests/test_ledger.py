@@ -22,12 +22,12 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("change", [lambda rows: rows.update(amount=1), lambda rows: rows.delete()])
 def test_a_movement_stays_as_it_was_booked(change):
-    pay()
+    hold()
 
     with pytest.raises(DatabaseError, match="Cannot update or delete"), transaction.atomic():
         change(SandboxMovement.objects.all())
 
-    assert effects(ENVIRONMENT).charges.total == 10_000
+    assert effects(ENVIRONMENT).of_kind("authorization").total == 10_000
 
 
 @pytest.mark.parametrize(
