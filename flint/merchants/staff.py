@@ -20,13 +20,15 @@ class Right(StrEnum):
     READ_STAFF = "read_staff"
     HANDLE_NOTICES = "handle_notices"
     """Try a processor's notice again, or set it aside."""
+    READ_BALANCE = "read_balance"
+    """See what a processor keeps for the merchant, what moved it and what was paid out."""
     CONNECT_PROCESSOR = "connect_processor"
     """Enter a processor's keys, and take them out."""
 
 
 ROLE_RIGHTS: dict[str, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.HANDLE_NOTICES}),
+    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.HANDLE_NOTICES, Right.READ_BALANCE}),
     Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
     Role.DEVELOPER: frozenset({Right.READ_SALES, Right.READ_SETUP, Right.HANDLE_NOTICES, Right.CONNECT_PROCESSOR}),
 }

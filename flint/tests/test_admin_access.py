@@ -24,11 +24,13 @@ from flint.testing.stories import line
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
+BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey")
 
 MAY_READ = {
     **{f"{model}_{view}": ALL for model in SALES for view in ("changelist", "change")},
     **{f"{model}_{view}": {OWNER, DEVELOPER} for model in SETUP for view in ("changelist", "change")},
+    **{f"{model}_{view}": {OWNER, FINANCE} for model in BALANCE for view in ("changelist", "change")},
     "merchants_staffmember_changelist": {OWNER},
     "merchants_staffmember_change": {OWNER},
 }
@@ -70,12 +72,34 @@ def rows(merchant, environment) -> dict[str, str]:
     stories.deliver_notices(environment)
     notice = apps.get_model("payments.ProcessorNotice").objects.filter(environment=environment).order_by("id").first()
     member = services.add_staff(merchant=merchant, user=UserFactory(), role=OWNER)
+    payout = apps.get_model("payments.Payout").objects.create(
+        environment=environment,
+        processor="sandbox",
+        reference="sbo_1",
+        initiated_by="scheduled",
+        amount=1_000,
+        currency="EUR",
+        made_at=order.created_at,
+    )
+    movement = apps.get_model("payments.BalanceTransaction").objects.create(
+        environment=environment,
+        processor="sandbox",
+        reference="sbb_1",
+        type="payout",
+        amount=-1_000,
+        fee_amount=0,
+        net_amount=-1_000,
+        currency="EUR",
+        occurred_at=order.created_at,
+    )
     return {
         "orders_order": order.id,
         "orders_customer": customer.id,
         "payments_paymentintent": order.payment_intents.get().id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,
+        "payments_payout": payout.id,
+        "payments_balancetransaction": movement.id,
         "merchants_merchant": merchant.id,
         "merchants_environment": environment.id,
         "merchants_apikey": ApiKeyFactory(environment=environment).id,

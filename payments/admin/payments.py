@@ -58,13 +58,15 @@ def _leg(leg: PaymentIntent) -> dict[str, Any]:
         ("Refund on its way", leg.refund_pending_amount),
         ("Charged back", leg.charged_back_amount),
     ]
+    told = [("Processor fee", leg.processing_fee_money), ("Net of the fee", leg.merchant_net_money)]
     return {
         "id": leg.id,
         "money": leg.money,
         "source": source_text(leg),
         "badge": _badge(leg),
         "when": leg.created_at,
-        "amounts": [(name, Money(amount, leg.currency)) for name, amount in amounts if amount],
+        "amounts": [(name, Money(amount, leg.currency)) for name, amount in amounts if amount]
+        + [(name, money) for name, money in told if money is not None],
         "hold_until": leg.authorization_expires_at if leg.capturable_amount else None,
         "error": error_text(leg.error_code, leg.error_message),
         "tries": [_try(call) for call in leg.calls],
