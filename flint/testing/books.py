@@ -2,9 +2,9 @@
 
 from django.db import connection
 
+from flint.testing.processors import network_of
 from orders.models import Order
 from payments.models import PaymentIntent
-from payments.processors.sandbox.effects import effects
 
 AMOUNTS = {
     "total": "total_amount",
@@ -29,7 +29,7 @@ def assert_books(order: Order | str, *, processor: bool = True, **expected: int 
     """
     Assert an order's amounts (minor units) and statuses, and that its ledger, history and processor agree with them.
 
-    ``processor=False`` leaves out the comparison with the sandbox's own books, for when something is in flight.
+    ``processor=False`` leaves out the comparison with the processor's own books, for when something is in flight.
     """
     order = Order.objects.get(pk=order if isinstance(order, str) else order.pk)
     found = {name: getattr(order, AMOUNTS.get(name, name)) for name in expected}
@@ -43,7 +43,8 @@ def assert_books(order: Order | str, *, processor: bool = True, **expected: int 
     assert [event.sequence for event in order.events.order_by("sequence")] == list(range(1, order.event_count + 1))
     if processor:
         legs = PaymentIntent.objects.filter(order=order)
-        at_processor = sum(effects(order.environment_id, payment_intent_id=leg.id).net for leg in legs)
+        network = network_of(order.environment_id)
+        at_processor = sum(network.effects(payment_intent_id=leg.id).net for leg in legs)
         assert at_processor == order.net_collected_amount
     return order
 

@@ -1,11 +1,16 @@
 """Fixtures of every room's tests: a merchant, its sandbox, and clients that call the API with its key."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from flint.merchants import selectors, services
 from flint.merchants.models import Environment, Merchant
 from flint.merchants.tests.factories import ApiKeyFactory
 from flint.testing.client import ApiClient
+from flint.testing.processors.base import forget_all, register
+from flint.testing.processors.sandbox import FaultyNetwork
+from flint.testing.processors.stripe import connect
 
 
 def client_of(environment: Environment, **key) -> ApiClient:
@@ -19,10 +24,32 @@ def merchant(db) -> Merchant:
     return services.create_merchant(name="Corner Shop", email="owner@corner.example", business_name="Corner Shop Ltd")
 
 
+def pytest_generate_tests(metafunc) -> None:
+    """Run a test against each processor that it is marked with, by name, and against the sandbox without a mark."""
+    mark = metafunc.definition.get_closest_marker("processors")
+    if mark and "processor" in metafunc.fixturenames:
+        allowed = metafunc.config.getoption("processors").split(",")
+        metafunc.parametrize("processor", [name for name in mark.args if name in allowed], indirect=True)
+
+
 @pytest.fixture
-def environment(merchant) -> Environment:
-    """The merchant's sandbox."""
-    return selectors.default_sandbox(merchant.id)
+def processor(request) -> Iterator[str]:
+    """The name of what the merchant's sandbox collects through: ``sandbox``, ``faults`` or ``stripe``."""
+    yield getattr(request, "param", "sandbox")
+    forget_all()
+
+
+@pytest.fixture
+def environment(merchant, processor, request) -> Environment:
+    """The merchant's sandbox, collecting through the processor of the test."""
+    environment = selectors.default_sandbox(merchant.id)
+    match processor:
+        case "faults":
+            register(FaultyNetwork(environment.id))
+        case "stripe":
+            server = request.getfixturevalue("stripe_server")
+            register(connect(environment, server, server.account))
+    return environment
 
 
 @pytest.fixture
@@ -38,4 +65,4 @@ def other_api(db) -> ApiClient:
     return client_of(selectors.default_sandbox(other.id))
 
 
-from flint.testing.stripe_server.fixture import stripe_environment, stripe_server  # noqa: E402, F401
+from flint.testing.stripe_server.fixture import stripe_environment, stripe_server, the_stripe_server  # noqa: E402, F401

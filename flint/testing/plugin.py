@@ -54,9 +54,15 @@ def pytest_load_initial_conftests(early_config):
         early_config.pluginmanager.register(ThrowAwayServer(), "flint-throw-away-server")
 
 
+def pytest_addoption(parser):
+    """Let a run leave processors out: ``--processors sandbox``."""
+    parser.addoption("--processors", default="sandbox,faults,stripe", help="which of them tests are run against")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     """Load the fixtures when Django is set up, so that they may import models."""
+    config.addinivalue_line("markers", "processors(*names): run against each of sandbox, faults and stripe")
     if importlib.util.find_spec("flint.testing.fixtures"):
         config.pluginmanager.import_plugin("flint.testing.fixtures")
 

@@ -13,11 +13,13 @@ from flint.actors import Actor
 from flint.celery import collecting
 from flint.merchants.models import Environment
 from flint.money import Money
+from flint.testing import processors
+from flint.testing.processors import network_of
 from orders.models import Order
 from orders.services import create_order
 from payments import inbound
 from payments import services as payments
-from payments.processors.sandbox import clock, notices
+from payments.services.pay import Paid
 from refunds import services as refunds
 from refunds.models import Refund
 
@@ -41,10 +43,20 @@ def open_order(environment: Environment, *lines: dict, total: int = 10_000, curr
     return create_order(actor=actor_in(environment), data=wanted)[0]
 
 
-def pay(order: Order, *, token: str = "pm_card_visa", **data: Any) -> payments.pay:
-    """Pay everything that is outstanding on an order."""
+def pay(order: Order, *, token: str = "pm_card_visa", **data: Any) -> Paid:
+    """Pay everything that is outstanding on an order. Returns the order and the attempt as they turn out."""
     wanted = {"action": "pay", "payment_source": {"token": token}, **data}
-    return payments.pay(order_id=order.id, data=wanted, actor=actors.system(order.environment_id, "Story"))
+    paid = payments.pay(order_id=order.id, data=wanted, actor=actors.system(order.environment_id, "Story"))
+    return as_it_turns_out(paid)
+
+
+def as_it_turns_out(paid: Paid) -> Paid:
+    """Return what a payment came to, once any trouble at the processor is settled."""
+    if not processors.settled_in_trouble(paid.order.environment_id):
+        return paid
+    for row in (paid.order, paid.attempt):
+        row.refresh_from_db()
+    return paid
 
 
 def paid_order(environment: Environment, *lines: dict, total: int = 10_000, currency: str = "EUR", **data) -> Order:
@@ -64,7 +76,7 @@ def held_order(environment: Environment, *, total: int = 10_000) -> Order:
         "action": "confirm_payment_intents",
         "payment_intents": [{"payment_intent_id": leg.id, "token": "pm_card_visa"}],
     }
-    return payments.pay(order_id=order.id, data=data, actor=actor).order
+    return as_it_turns_out(payments.pay(order_id=order.id, data=data, actor=actor)).order
 
 
 def refund(order: Order, **data: Any) -> Refund:
@@ -72,6 +84,7 @@ def refund(order: Order, **data: Any) -> Refund:
     actor = actors.system(order.environment_id, "Story")
     with settled():
         made = refunds.create_refund(data={"order_id": order.id, **data}, actor=actor)
+    processors.settled_in_trouble(order.environment_id)
     made.refresh_from_db()
     return made
 
@@ -89,9 +102,10 @@ def settled() -> Iterator[None]:
                     task.run(**kwargs)
 
 
-def deliver_notices(environment: Environment, *, at: datetime | None = None, handled: bool = True) -> int:
-    """Let the sandbox post its waiting notices to Flint, and have Flint handle them. Return how many were posted."""
-    at = at or timezone.now()
+def deliver_notices(environment: Environment | str, *, at: datetime | None = None, handled: bool = True) -> int:
+    """Let the processor post its waiting notices to Flint, and have Flint handle them. Return how many were posted."""
+    network = network_of(environment)
+    at = network.moment(at or timezone.now())
     posted = 0
 
     def post(url: str, body: bytes, headers: dict[str, str]) -> int:
@@ -102,7 +116,7 @@ def deliver_notices(environment: Environment, *, at: datetime | None = None, han
         return 200
 
     with collecting():
-        notices.deliver(at, environment.id, post=post)
+        network.deliver(at, post)
     if handled:
         with settled():
             inbound.handle_waiting(at=at)
@@ -110,9 +124,9 @@ def deliver_notices(environment: Environment, *, at: datetime | None = None, han
 
 
 def time_passes(environment: Environment, at: datetime) -> None:
-    """Let the card network come to a later moment, tell Flint, and let Flint sweep up."""
+    """Let the processor come to a later moment, tell Flint, and let Flint sweep up."""
     with collecting():
-        clock.advance(at, environment.id)
+        network_of(environment).advance(at)
     deliver_notices(environment, at=at)
     sweep(at=at)
 

@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from flint.errors import FlintError
 from flint.events.models import Event
 from flint.testing.client import ApiClient
+from flint.testing.processors import network_of, settled_in_trouble
+from flint.testing.processors.base import racing
 from flint.testing.stories import eur, wire
 from orders.models import Charge, Discount, LedgerEntry, LineItem, Order, TaxBreakdown
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
-from payments.processors.sandbox import dashboard, faults, network
-from payments.processors.sandbox.effects import Effects, effects
-from payments.processors.sandbox.models import SandboxPayment
+from payments.processors.sandbox.effects import Effects
 from refunds.models import Refund, RefundAllocation, RefundLeg
 
 VISA = "pm_card_visa"
@@ -38,7 +38,7 @@ def later(**delta: int) -> datetime:
 def pay(api: ApiClient, order: Order, token: str = VISA, *, key: str | None = None, **data: Any) -> Any:
     """Pay everything that is outstanding, over HTTP."""
     body = {"action": "pay", "payment_source": {"token": token}, **data}
-    return api.post(f"/v1/orders/{order.id}/pay", body, key=key)
+    return turned_out(api, order, api.post(f"/v1/orders/{order.id}/pay", body, key=key))
 
 
 def stage(api: ApiClient, order: Order, amount: int | None = None, **data: Any) -> str:
@@ -55,12 +55,13 @@ def confirm(api: ApiClient, order: Order, *chosen: str | tuple[str, str], key: s
     pairs = [(leg, VISA) if isinstance(leg, str) else leg for leg in chosen]
     intents = [{"payment_intent_id": leg, "token": token} for leg, token in pairs]
     body = {"action": "confirm_payment_intents", "payment_intents": intents, **data}
-    return api.post(f"/v1/orders/{order.id}/pay", body, key=key)
+    return turned_out(api, order, api.post(f"/v1/orders/{order.id}/pay", body, key=key))
 
 
 def resume(api: ApiClient, order: Order, attempt_id: str, **data: Any) -> Any:
     """Go on with an attempt."""
     body = {"action": "resume", "order_payment_attempt_id": attempt_id, **data}
+    settled_in_trouble(order.environment_id)
     return api.post(f"/v1/orders/{order.id}/pay", body)
 
 
@@ -77,18 +78,46 @@ def capture(api: ApiClient, order: Order, leg: str, attempt: str | None = None, 
     body = {"order_payment_attempt_id": attempt} if attempt else {}
     if amount is not None:
         body["amount_money"] = wire(eur(amount))
-    return api.post(f"/v1/orders/{order.id}/payment-intents/{leg}/capture", body, **options)
+    return insistently(api, order, f"payment-intents/{leg}/capture", body, **options)
 
 
 def cancel(api: ApiClient, order: Order, leg: str, attempt: str | None = None, **options: Any) -> Any:
     """Cancel a payment intent."""
     body = {"order_payment_attempt_id": attempt} if attempt else {}
-    return api.post(f"/v1/orders/{order.id}/payment-intents/{leg}/cancel", body, **options)
+    return insistently(api, order, f"payment-intents/{leg}/cancel", body, **options)
 
 
 def cancel_attempt(api: ApiClient, order: Order, attempt: str, **options: Any) -> Any:
     """Cancel a payment attempt."""
-    return api.post(f"/v1/orders/{order.id}/payment-attempts/{attempt}/cancel", {}, **options)
+    return insistently(api, order, f"payment-attempts/{attempt}/cancel", {}, **options)
+
+
+def insistently(api: ApiClient, order: Order, act: str, body: dict[str, Any], **options: Any) -> Any:
+    """Post, and once more if the processor was out of reach because of the standing trouble there."""
+    answer = api.post(f"/v1/orders/{order.id}/{act}", body, **options)
+    if answer.code == "PAYMENT_PROCESSOR_UNAVAILABLE" and network_of(order.environment_id).is_troubled:
+        answer = api.post(f"/v1/orders/{order.id}/{act}", body, **options)
+    return turned_out(api, order, answer)
+
+
+def turned_out(api: ApiClient, order: Order, answer: Any) -> Any:
+    """
+    Return an answer as it is. Where a standing trouble lost what the processor said, let things settle first, and have
+    the answer tell what a client learns then by asking.
+    """
+    if not settled_in_trouble(order.environment_id) or answer.error:
+        return answer
+    shown = answer.data
+    if "order" in shown:
+        shown["order"] = api.get(f"/v1/orders/{order.id}").data
+    if shown.get("payment_attempt"):
+        attempt = shown["payment_attempt"]["order_payment_attempt_id"]
+        shown["payment_attempt"] = api.get(f"/v1/orders/{order.id}/payment-attempts/{attempt}").data
+    if shown.get("payment_intent"):
+        leg = shown["payment_intent"]["payment_intent_id"]
+        order_now = api.get(f"/v1/orders/{order.id}", {"expand": "payment_intents"}).data
+        (shown["payment_intent"],) = [each for each in order_now["payment_intents"] if each["payment_intent_id"] == leg]
+    return answer
 
 
 def attempt_of(response: Any) -> str:
@@ -98,8 +127,7 @@ def attempt_of(response: Any) -> str:
 
 def authenticate(api: ApiClient, response: Any, outcome: str = "pass") -> None:
     """Do on the processor's page what the buyer does there: pass or fail."""
-    secret = secret_of(response)
-    assert api.http.post(f"/sandbox/3ds/{secret}/complete", {"outcome": outcome}).status_code == 200
+    network_of(api.environment).authenticate(secret_of(response), passed=outcome == "pass")
 
 
 def secret_of(response: Any) -> str:
@@ -113,17 +141,17 @@ def secret_of(response: Any) -> str:
 
 def goes_through_after_all(order: Order) -> None:
     """Have the order's payment that was declined succeed at the processor: the buyer tried another card there."""
-    with transaction.atomic():
-        network.approve(_declined(order), at=timezone.now())
+    network_of(order.environment_id).pay_with_another_card(_declined(order))
 
 
 def dropped_by_processor(order: Order) -> None:
     """Have the processor give up the order's payment that was declined."""
-    dashboard.cancel(environment_id=order.environment_id, reference=_declined(order).pk, reason="abandoned")
+    network_of(order.environment_id).cancel(_declined(order), reason="abandoned")
 
 
-def _declined(order: Order) -> SandboxPayment:
-    return SandboxPayment.objects.get(order_id=order.id, status="requires_payment_method")
+def _declined(order: Order) -> str:
+    declined = PaymentOperation.objects.filter(payment_intent__order_id=order.id, kind="confirm")
+    return declined.get(result="requires_payment_method").reference
 
 
 # What is so
@@ -131,7 +159,7 @@ def _declined(order: Order) -> SandboxPayment:
 
 def at_processor(order: Order) -> Effects:
     """Every movement of the order's money at the processor."""
-    return effects(order.environment_id, order_id=order.id)
+    return network_of(order.environment_id).effects(order_id=order.id)
 
 
 def charged(order: Order) -> list[int]:
@@ -184,11 +212,8 @@ def picture(order: Order) -> dict[str, Any]:
 @contextmanager
 def going_wrong(order: Order, *, on: str, fault: str, **options: Any) -> Iterator[None]:
     """Let the processor misbehave inside the block: ``going_wrong(order, on="confirm", fault="lose_answer")``."""
-    faults.plan(order.environment_id, on=on, fault=fault, **options)
-    try:
+    with network_of(order.environment_id).going_wrong(on=on, fault=fault, **options):
         yield
-    finally:
-        faults.clear(order.environment_id)
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
@@ -205,7 +230,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(len(calls)) as threads:
+    with racing(), ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(one, calls))
 
 

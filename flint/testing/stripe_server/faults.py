@@ -7,13 +7,16 @@ Misfortune on cue.
     faults.plan(on="confirm", fault="error", status=500, after=True)     the same, but it was done
     faults.plan(on="any", fault="slow")                    done, and the answer waits until ``release()``
     faults.plan(on="retrieve", fault="garbage")            a page of some proxy instead of JSON
+
+``ask`` is a retrieve or a list, ``any`` any call.
 """
 
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any, Literal
 
-CALLS = ("confirm", "capture", "cancel", "refund", "retrieve", "list", "balance", "any")
+CALLS = ("confirm", "capture", "cancel", "refund", "retrieve", "list", "balance", "ask", "any")
+ASKS = ("retrieve", "list")
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Faults:
         """Return the plan for a call, using it up by one."""
         with self.lock:
             for fault in self.plans:
-                if fault.on in (call, "any") and fault.left != 0:
+                if (fault.on in (call, "any") or (fault.on == "ask" and call in ASKS)) and fault.left != 0:
                     if fault.left is not None:
                         fault.left -= 1
                     self.used.append(fault)

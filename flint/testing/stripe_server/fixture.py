@@ -6,31 +6,33 @@ import pytest
 
 from flint.merchants import services
 from flint.merchants.models import Environment
+from flint.testing.processors.base import register
+from flint.testing.processors.stripe import WEBHOOK_SECRET, connect
+from flint.testing.stripe_server.network import SLOW_RAIL
 from flint.testing.stripe_server.server import StripeServer
-from payments.processors.stripe import accounts
 
-WEBHOOK_SECRET = "whsec_of_the_stand_in"
+__all__ = ["WEBHOOK_SECRET", "stripe_environment", "stripe_server", "the_stripe_server"]
+
+
+@pytest.fixture(scope="session")
+def the_stripe_server() -> Iterator[StripeServer]:
+    """The one stand-in for Stripe of this process, which listens until its end."""
+    with StripeServer() as server:
+        yield server
 
 
 @pytest.fixture
-def stripe_server() -> Iterator[StripeServer]:
-    """A stand-in for Stripe that nobody has used before."""
-    with StripeServer() as server:
-        yield server
+def stripe_server(the_stripe_server) -> Iterator[StripeServer]:
+    """A stand-in for Stripe that knows of nothing that was before."""
+    yield the_stripe_server
+    the_stripe_server.faults.clear()
+    the_stripe_server.reset()
 
 
 @pytest.fixture
 def stripe_environment(merchant, stripe_server) -> Environment:
     """A sandbox of the merchant, connected to the stand-in, whose events wait for ``stripe_server.deliver``."""
     environment = services.create_sandbox(merchant_id=merchant.id, name="Stripe")
-    accounts.connect(
-        environment_id=environment.id,
-        secret_key=stripe_server.secret_key,
-        publishable_key=stripe_server.publishable_key,
-        webhook_secret=WEBHOOK_SECRET,
-        api_base=stripe_server.url,
-    )
-    stripe_server.add_endpoint(f"http://testserver/notices/stripe/{environment.id}", WEBHOOK_SECRET)
-    stripe_server.calls.clear()
-    environment.refresh_from_db()
+    register(connect(environment, stripe_server, stripe_server.account))
+    stripe_server.book.slow_rail = SLOW_RAIL
     return environment

@@ -18,7 +18,7 @@ from flint.testing.stripe_server.sources import Source
 
 HOLD_FOR = 7 * 24 * 3600
 SLOW_RAIL = 4 * 24 * 3600
-"""How long a bank debit and a slow refund take."""
+"""How long a bank debit and a slow refund take, unless a book is told otherwise."""
 
 SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
 LARGEST = 99_999_999
@@ -62,6 +62,7 @@ class Book:
         self.refunds: dict[str, dict[str, Any]] = {}
         self.due_refunds: dict[str, tuple[int, str]] = {}
         self.needs_mandates = False
+        self.slow_rail = SLOW_RAIL
 
     # Calls of the API
 
@@ -117,7 +118,7 @@ class Book:
                 self._ask_buyer(payment, params.get("return_url"))
             case "debit":
                 intent["status"] = "processing"
-                payment.due_at = self.clock.now() + SLOW_RAIL
+                payment.due_at = self.clock.now() + self.slow_rail
                 self._tell("payment_intent.processing", intent)
         return payment
 
@@ -181,7 +182,7 @@ class Book:
         self.refunds[made["id"]] = made
         if is_slow or source.refund == "fail_later":
             outcome = "failed" if source.refund == "fail_later" else "succeeded"
-            self.due_refunds[made["id"]] = (self.clock.now() + SLOW_RAIL, outcome)
+            self.due_refunds[made["id"]] = (self.clock.now() + self.slow_rail, outcome)
         self._count_refunds(charge)
         self._tell("refund.created", made)
         self._tell("charge.refunded", charge)
@@ -243,7 +244,7 @@ class Book:
             if due_at > now:
                 continue
             if outcome == "failed":
-                self.fail_refund(id)
+                self.fail_refund(id, "expired_or_canceled_card")
             else:
                 del self.due_refunds[id]
                 self.refunds[id]["status"] = "succeeded"

@@ -48,6 +48,13 @@ class StripeServer:
     """The server and its controls. As a context manager it listens on a free port of 127.0.0.1."""
 
     def __init__(self, port: int = 0):
+        self.reset()
+        self.http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self.http.daemon_threads = True
+        self.http.block_on_close = False
+
+    def reset(self) -> None:
+        """Forget everything, as if nobody had used it before; it goes on listening."""
         self.clock = Clock()
         self.faults = Faults()
         self.memory = Memory(self.clock.now)
@@ -57,9 +64,6 @@ class StripeServer:
         self.account = self.open_account()
         self.secret_key = self.new_key(self.account)
         self.publishable_key = shapes.new_id("pk_test")
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self.http.daemon_threads = True
-        self.http.block_on_close = False
 
     @property
     def url(self) -> str:

@@ -110,7 +110,7 @@ def test_a_refund_may_fail_later(stripe_server, stripe_environment):
     stripe_server.advance(5 * 24 * 3600)
 
     failed = see_refund(refund)
-    assert (failed.status, failed.failure_reason) == ("failed", "lost_or_stolen_card")
+    assert (failed.status, failed.failure_reason) == ("failed", "expired_or_canceled_card")
     assert give_back(payment, eur(10_000)).status == "succeeded"
 
 
