@@ -25,6 +25,7 @@ SWEEPS = {
     "payments.tasks.sweep": 10,
     "payments.tasks.handle_waiting_notices": 10,
     "payments.tasks.sync_balances": 60,
+    "payments.tasks.expire_sessions": 15,
     "refunds.tasks.sweep": 10,
     "refunds.tasks.sweep_disputes": 60,
     "payments.tasks.start_reconciling": 60,

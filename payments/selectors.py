@@ -8,8 +8,9 @@ from django.db.models import OuterRef, Prefetch, QuerySet
 from flint.actors import Actor
 from orders.models import Order
 from orders.selectors import attaches, shows
-from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentMethod, PaymentOperation
 from payments.models.intents import CONFIRMABLE
+from payments.models.methods import M
 from payments.processors import processor_of
 
 TYPES = {"card": "card", "ach_debit": "us_bank_account", "affirm": "affirm", "apple_pay": "card", "google_pay": "card"}
@@ -20,7 +21,10 @@ WALLETS = ("apple_pay", "google_pay")
 shows(
     payment_intent_ids=ArraySubquery(
         PaymentIntent.objects.filter(order=OuterRef("pk")).order_by("created_at", "id").values("id")
-    )
+    ),
+    checkout_session_ids=ArraySubquery(
+        CheckoutSession.objects.filter(order=OuterRef("pk")).order_by("created_at", "id").values("id")
+    ),
 )
 
 
@@ -77,7 +81,7 @@ def _authorization_amounts(order: Order) -> dict | None:
 
 def _collection(order: Order) -> dict | None:
     """Return what a browser needs to collect what is owed; nothing while a payment is open or nothing is owed."""
-    if order.status != "open" or not order.outstanding_amount or order.active_attempt_id:
+    if order.status != "open" or not order.outstanding_amount or order.active_attempt_id or order.is_collection_blocked:
         return None
     return collection_of(order, order.outstanding_amount)
 
@@ -119,6 +123,16 @@ def collection_of(
 def readable_intents(actor: Actor) -> QuerySet[PaymentIntent]:
     """Return the actor's payment intents, of orders and standalone, with all that a list shows: one statement."""
     return PaymentIntent.objects.of(actor).select_related("environment", "order__customer")
+
+
+def readable_methods(actor: Actor) -> QuerySet[PaymentMethod]:
+    """
+    Return the actor's payment methods with all that a list shows: one statement.
+
+    A buyer's are the active ones of the customer that its checkout acts for.
+    """
+    rows = PaymentMethod.objects.of(actor).select_related("environment", "customer")
+    return rows.filter(customer_id=actor.customer_id, status=M.ACTIVE) if actor.is_buyer else rows
 
 
 def read_intent(payment_intent_id: str, *, actor: Actor) -> PaymentIntent:

@@ -33,6 +33,13 @@ def sweep() -> int:
     return sweep()
 
 
+@shared_task(name="payments.tasks.expire_sessions")
+def expire_sessions() -> int:
+    from payments.services.sessions.ending import expire_due_sessions
+
+    return expire_due_sessions()
+
+
 @shared_task(name="payments.tasks.release_stray_hold", acks_late=True)
 def release_stray_hold(*, operation_id: str, environment_id: str) -> None:
     from payments.services.closing import release_stray_hold

@@ -165,6 +165,13 @@ PARAMETERS = {
         "description": "The version of the API that you were built for.",
         "schema": {"type": "string", "enum": [API_VERSION]},
     },
+    "BuyerDevice": {
+        "name": "Flint-Buyer-Device",
+        "in": "header",
+        "description": "A value of your own for the device of a buyer who is there to act. Without it, a saved payment "
+        "method is charged as one whose owner is absent: what would need them is declined.",
+        "schema": {"type": "string", "pattern": "^[a-f0-9]{32}$"},
+    },
     "IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",

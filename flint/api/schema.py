@@ -23,6 +23,19 @@ WITH_A_KEY = [
     "AMBIGUOUS_AUTH",
     "INVALID_AUTHORIZATION_HEADER",
 ]
+WITH_A_CREDENTIAL = [
+    "CHECKOUT_SESSION_AUTH_REQUIRED",
+    "CHECKOUT_SESSION_SECRET_REQUIRED",
+    "INVALID_CHECKOUT_SESSION",
+    "CHECKOUT_SESSION_SCOPE_MISMATCH",
+]
+OF_A_BUYER = [
+    "CHECKOUT_SESSION_EXPIRED",
+    "CHECKOUT_SESSION_NOT_OPEN",
+    "CHECKOUT_SESSION_ORDER_MISMATCH",
+    "CHECKOUT_RECOVERY_RESTRICTED",
+    "CHECKOUT_RECOVERY_ATTEMPT_MISMATCH",
+]
 WITH_A_BODY = [
     "INVALID_JSON",
     "INVALID_REQUEST_BODY",
@@ -106,6 +119,7 @@ class FlintSchema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         names = re.findall(r"{(\w+)}", self.path)
         shared = ["RequestId", "FlintVersion", *(["IdempotencyKey"] if self._is_idempotent() else [])]
+        shared += self.view.headers.get(self.method, ())
         path = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in names]
         return [*path, *self._query_parameters(), *({"$ref": f"#/components/parameters/{name}"} for name in shared)]
 
@@ -220,7 +234,9 @@ class FlintSchema(AutoSchema):
     def _codes(self) -> list[str]:
         codes = [*ALWAYS]
         if not self.view.public:
-            codes += WITH_A_KEY
+            codes += [*WITH_A_KEY, *WITH_A_CREDENTIAL]
+        if self.method in self.view.buyers:
+            codes += OF_A_BUYER
         if self.view.scopes.get(self.method):
             codes.append("INSUFFICIENT_SCOPE")
         codes += WITH_A_BODY if self.method in self.view.inputs else WITHOUT_A_BODY
@@ -245,7 +261,7 @@ class FlintSchema(AutoSchema):
             statuses.add(404)
         if self.method in self.view.inputs:
             statuses.add(415)
-        if self.method != "GET":
+        if self.method != "GET" or self.method in self.view.buyers:
             statuses |= {404, 409}
         for code in self.view.codes.get(self.method, ()):
             statuses |= {status for status in [status_of_code(code)] if status}

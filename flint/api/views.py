@@ -55,6 +55,7 @@ class ApiView(APIView):
     :cvar inputs: the body. A verb without one refuses a body.
     :cvar outputs: ``OrderOutput``, or ``[OrderOutput]`` for a list; what :meth:`reply` renders and the document shows.
     :cvar queries: the query string. A verb without one refuses all parameters.
+    :cvar headers: the parameters of the document's components that name headers the verb takes beyond the common ones.
     :cvar statuses: where success is not 200.
     :cvar codes: the refusals that the verb may answer with, beyond the common ones.
     :cvar names: operation ids, such as ``create_order``; made from the path if absent.
@@ -68,6 +69,7 @@ class ApiView(APIView):
     inputs: dict[str, type[Input]] = {}
     outputs: dict[str, type[Output] | list[type[Output]]] = {}
     queries: dict[str, type[Query]] = {}
+    headers: dict[str, Iterable[str]] = {}
     statuses: dict[str, int] = {}
     codes: dict[str, Iterable[str]] = {}
     names: dict[str, str] = {}

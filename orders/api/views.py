@@ -6,7 +6,7 @@ from flint.api.views import ApiView
 from flint.events.models import Event
 from orders import selectors, services
 from orders.api.activities import OrderActivityOutput
-from orders.api.queries import ActivityQuery, CustomerQuery, OrderQuery, ReadOrderQuery
+from orders.api.queries import ActivityQuery, CustomerQuery, OrderQuery, ReadCustomerQuery, ReadOrderQuery
 from orders.api.serializers.customers import CreateCustomerInput, CustomerOutput, UpdateCustomerInput
 from orders.api.serializers.inputs import (
     AddChargeInput,
@@ -91,6 +91,7 @@ class OrderCollection(OrderRoute):
 
 
 class OrderView(OrderRoute):
+    buyers = ("GET", "PATCH")
     inputs = {"PATCH": UpdateOrderInput}
     queries = {"GET": ReadOrderQuery}
     outputs = {"GET": OrderOutput, "PATCH": OrderOutput}
@@ -101,6 +102,8 @@ class OrderView(OrderRoute):
             *TAXED,
             "ORDER_CHANGED_REFRESH_REQUIRED",
             "ORDER_CUSTOMER_NOT_CLEARABLE",
+            "CHECKOUT_ORDER_UPDATE_FIELD_NOT_ALLOWED",
+            "CHECKOUT_TIPPING_DISABLED",
             "ORDER_CUSTOMER_NOT_UPDATABLE_AFTER_PAYMENT",
             "ORDER_TAX_NOT_UPDATABLE_AFTER_PAYMENT",
         ],
@@ -322,6 +325,7 @@ class CustomerCollection(CustomerRoute):
 
 class CustomerView(CustomerRoute):
     inputs = {"PATCH": UpdateCustomerInput}
+    queries = {"GET": ReadCustomerQuery}
     outputs = {"GET": CustomerOutput, "PATCH": CustomerOutput}
     codes = {"GET": ["RESOURCE_NOT_FOUND"], "PATCH": ["RESOURCE_NOT_FOUND", "VERSION_CONFLICT"]}
     names = {"GET": "get_customer", "PATCH": "update_customer"}

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from flint.actors import Actor
 from flint.api.metadata import merge
-from flint.errors import Conflict
+from flint.errors import Conflict, Forbidden
 from flint.events import services as events
 from orders import collecting
 from orders.models import Customer, Order
@@ -16,6 +16,7 @@ from orders.services.editing import editing, refuse_closed, refuse_stale
 
 WORDS = ("buyer_note", "internal_note", "external_reference_id")
 PRICED = frozenset({"requested_tip", "tax"})
+OF_THE_BUYER = frozenset({"buyer_note", "requested_tip", "order_revision"})
 
 
 class OrderCustomerNotUpdatable(Conflict):
@@ -38,6 +39,16 @@ class OrderTipNotUpdatable(Conflict):
     message = "The tip was settled with the payment and stays as it is."
 
 
+class CheckoutOrderUpdateFieldNotAllowed(Forbidden):
+    code = "CHECKOUT_ORDER_UPDATE_FIELD_NOT_ALLOWED"
+    message = "A buyer changes the tip and the note of an order, and nothing else."
+
+
+class CheckoutTippingDisabled(Forbidden):
+    code = "CHECKOUT_TIPPING_DISABLED"
+    message = "This checkout asks for no tip."
+
+
 def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Order:
     """
     Change what ``data`` names and nothing else. Words and references stay open on a closed order, the rest does not.
@@ -46,7 +57,10 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
     :raises OrderClosed, OrderPaymentAttemptActive: if amounts and customer may not change now.
     :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer.
     :raises OrderTaxNotUpdatable, OrderTipNotUpdatable: if money has settled.
+    :raises CheckoutOrderUpdateFieldNotAllowed, CheckoutTippingDisabled: for a buyer.
     """
+    if actor.is_buyer:
+        _refuse_to_buyer(data, actor)
     if PRICED & set(data):
         with editing(order_id, actor=actor, revision=data.get("order_revision")) as edit:
             _change_words(edit.order, data, actor)
@@ -68,6 +82,14 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
         events.record(order, "order.updated", subject=order, actor=actor, changed=_changed(data))
         order.save()
     return order
+
+
+def _refuse_to_buyer(data: Mapping[str, Any], actor: Actor) -> None:
+    for name in data:
+        if name not in OF_THE_BUYER:
+            raise CheckoutOrderUpdateFieldNotAllowed(param=name)
+    if "requested_tip" in data and "tip" not in actor.rights:
+        raise CheckoutTippingDisabled(param="requested_tip")
 
 
 def _changed(data: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """What the payment operations show. Instances are models; an attempt carries its ``tries`` (``payments.selectors``)."""
 
-from typing import Any
+from typing import Any, get_args
 
 from flint.api.fields import (
     EnumField,
@@ -20,7 +20,7 @@ from orders.models.orders import Origin, PaymentStatus, RefundStatus, Status
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus, Mode
 from payments.models.intents import CaptureMethod, IntentStatus
-from payments.processors.base import BuyerAction
+from payments.processors.base import BuyerAction, DisputeStatus
 from payments.services.attempts import leg_status
 from payments.telling import is_resumable
 
@@ -29,6 +29,7 @@ FLOWS = {"subscription": "subscription_initial"}
 
 PAYMENT_FLOWS = [FLOWS.get(origin, origin) for origin in Origin.values]
 REFUND_STATUSES = ["none", "partially_refunded", "refunded"]
+DISPUTE_STATUSES = ["none", *get_args(DisputeStatus)]
 
 
 class PaymentErrorOutput(Output):
@@ -287,8 +288,8 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     refunded_money = MoneyField(required=False, source="shown.refunded_money")
     processing_fee_money = SignedMoneyField(required=False)
     merchant_net_money = SignedMoneyField(required=False)
-    settlement_status = EnumField([*REFUND_STATUSES, "disputed"], required=False, source="shown_refund_status")
-    dispute_status = EnumField(["none"], required=False, source="shown.dispute_status")
+    settlement_status = EnumField([*REFUND_STATUSES, "disputed"], required=False, source="shown.settlement_status")
+    dispute_status = EnumField(DISPUTE_STATUSES, required=False)
     cancellation_reason = StrictString(required=False, source="shown.cancellation_reason")
     external_reference_id = ExternalReferenceField(required=False, source="shown.external_reference_id")
     metadata = MetadataField(required=False)
@@ -332,7 +333,7 @@ def _shown(leg: PaymentIntent) -> dict[str, Any]:
         "captured_money": positive(leg.captured_amount),
         "released_money": positive(leg.released_amount),
         "refunded_money": money_of(leg, leg.refunded_amount),
-        "dispute_status": "none",
+        "settlement_status": "disputed" if leg.is_disputed else refund_status_of(leg),
         "cancellation_reason": leg.cancellation_reason or None,
         "external_reference_id": leg.external_reference_id or None,
     }
@@ -407,6 +408,7 @@ class CanceledAttemptOutput(Output):
 extend_order(
     expandable=["payment_intents"],
     payment_intent_ids=ListOf(IdField("pi"), required=False),
+    checkout_session_ids=ListOf(IdField("cs"), required=False),
     payment_intents=Derived(
         lambda order: list(order.payment_intents.order_by("created_at", "id")),
         ListOf(PaymentIntentSummaryOutput()),

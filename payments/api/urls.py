@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from payments.api import intents, views
+from payments.api import balances, intents, methods, views
+from payments.api.sessions import views as sessions
 
 _intent = "v1/orders/<str:order_id>/payment-intents"
 _attempts = "v1/orders/<str:order_id>/payment-attempts"
 _alone = "v1/payment-intents"
+_methods = "v1/payment-methods"
+
+_sessions = "v1/checkout-sessions"
 
 urlpatterns = [
     path("v1/orders/<str:order_id>/pay", views.PayView.as_view()),
@@ -21,4 +25,16 @@ urlpatterns = [
     path(f"{_alone}/<str:payment_intent_id>/confirm", intents.IntentConfirmation.as_view()),
     path(f"{_alone}/<str:payment_intent_id>/capture", intents.IntentCapture.as_view()),
     path(f"{_alone}/<str:payment_intent_id>/cancel", intents.IntentCancellation.as_view()),
+    path(_sessions, sessions.SessionCollection.as_view()),
+    path(f"{_sessions}/<str:checkout_session_id>", sessions.SessionView.as_view()),
+    path(f"{_sessions}/<str:checkout_session_id>/close", sessions.SessionClosing.as_view()),
+    path(_methods, methods.MethodCollection.as_view()),
+    path(f"{_methods}/<str:payment_method_id>", methods.MethodView.as_view()),
+    path(f"{_methods}/<str:payment_method_id>/set-default", methods.MethodDefault.as_view()),
+    path("v1/balances", balances.BalanceCollection.as_view()),
+    path("v1/balance-transactions", balances.BalanceTransactionCollection.as_view()),
+    path("v1/balance-transactions/<str:balance_transaction_id>", balances.BalanceTransactionView.as_view()),
+    path("v1/payouts", balances.PayoutCollection.as_view()),
+    path("v1/payouts/<str:payout_id>", balances.PayoutView.as_view()),
+    path("v1/payouts/<str:payout_id>/entries", balances.PayoutEntryCollection.as_view()),
 ]

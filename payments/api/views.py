@@ -10,6 +10,7 @@ from flint.api.views import ApiView
 from orders.models import Order
 from orders.selectors import read_order
 from payments import selectors, services
+from payments.api.devices import buyer_device
 from payments.api.inputs import CancelInput, CancelLegInput, CaptureInput, CreateLegInput, PayInput
 from payments.api.outputs import (
     CanceledAttemptOutput,
@@ -24,13 +25,20 @@ SOURCE = [
     "PAYMENT_SOURCE_REQUIRED",
     "INVALID_PAYMENT_SOURCE",
     "PAYMENT_SOURCE_CONFLICT",
+    "PAYMENT_SOURCE_NOT_ALLOWED",
     "PAYMENT_SOURCE_OWNERSHIP_MISMATCH",
     "PAYMENT_METHOD_NOT_READY",
     "PAYMENT_METHOD_UNAVAILABLE",
     "PAYMENT_METHOD_ON_SESSION_ONLY",
     "RESOURCE_NOT_FOUND",
 ]
-STATE = ["ORDER_NOT_FOUND", "ORDER_CLOSED", "ORDER_PAYMENT_ATTEMPT_ACTIVE"]
+STATE = [
+    "ORDER_NOT_FOUND",
+    "ORDER_CLOSED",
+    "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+    "ORDER_NOT_PAYABLE",
+    "ORDER_HAS_OPEN_CHECKOUT",
+]
 ENDED = ["ORDER_PAYMENT_LEG_ALREADY_SETTLED", "PAYMENT_ALREADY_CANCELED", "CANNOT_CANCEL_EXPIRED_PAYMENT"]
 UNDER_WAY = [
     "PAYMENT_ATTEMPT_ID_REQUIRED",
@@ -42,7 +50,9 @@ UNDER_WAY = [
 
 class PayView(ApiView):
     tag = "Payments"
+    buyers = ("POST",)
     scopes = {"POST": "commerce.orders.write"}
+    headers = {"POST": ["BuyerDevice"]}
     inputs = {"POST": PayInput}
     outputs = {"POST": PayResultOutput}
     names = {"POST": "pay_order"}
@@ -71,13 +81,17 @@ class PayView(ApiView):
 
         Starts a payment attempt, or resumes one. A decline is an ordinary answer: the attempt is `failed` and the
         payment intent carries `last_payment_error`. An attempt that is `processing` is settled later by itself.
+        A saved payment method is charged as one whose owner is absent, unless the header `Flint-Buyer-Device` names
+        their device.
         """
-        paid = services.pay(order_id=order_id, data=self.validated(), actor=request.actor)
+        data = {**self.validated(), "buyer_device": buyer_device(request)}
+        paid = services.pay(order_id=order_id, data=data, actor=request.actor)
         return self.reply(PayResultOutput(_order_and_attempt(order_id, paid.attempt.id, request.actor)))
 
 
 class OrderPaymentIntentCollection(ApiView):
     tag = "Payments"
+    buyers = ("POST",)
     scopes = {"POST": "commerce.orders.write"}
     inputs = {"POST": CreateLegInput}
     outputs = {"POST": LegResultOutput}
@@ -133,6 +147,7 @@ class CaptureView(ApiView):
 
 class CancelIntentView(ApiView):
     tag = "Payments"
+    buyers = ("POST",)
     scopes = {"POST": "commerce.orders.write"}
     inputs = {"POST": CancelLegInput}
     outputs = {"POST": ClosedResultOutput}
@@ -159,6 +174,7 @@ class CancelIntentView(ApiView):
 
 class AttemptCollection(ApiView):
     tag = "Payments"
+    buyers = ("GET",)
     scopes = {"GET": "commerce.orders.read"}
     queries = {"GET": ListQuery}
     outputs = {"GET": [PaymentAttemptOutput]}
@@ -174,6 +190,7 @@ class AttemptCollection(ApiView):
 
 class AttemptView(ApiView):
     tag = "Payments"
+    buyers = ("GET",)
     scopes = {"GET": "commerce.orders.read"}
     outputs = {"GET": PaymentAttemptOutput}
     names = {"GET": "get_order_payment_attempt"}
@@ -186,6 +203,7 @@ class AttemptView(ApiView):
 
 class CancelAttemptView(ApiView):
     tag = "Payments"
+    buyers = ("POST",)
     scopes = {"POST": "commerce.orders.write"}
     inputs = {"POST": CancelInput}
     outputs = {"POST": CanceledAttemptOutput}

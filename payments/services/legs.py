@@ -13,6 +13,7 @@ from orders.models import Order
 from orders.services.editing import OrderClosed
 from orders.services.parts import amount_in
 from payments.models import PaymentIntent
+from payments.services.sessions.ending import refuse_beside_checkout
 from payments.services.starting import OrderAlreadyPaid, processor_name
 
 MOST_LEGS = 100
@@ -32,7 +33,8 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
     """
     Create a payment intent on an order, for a part or all of what is outstanding. Its amount never changes.
 
-    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderAlreadyPaid: by the order's state.
+    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderNotPayable, OrderAlreadyPaid: by the order's
+        state.
     :raises AmountExceedsBalance, CurrencyMismatch: by the amount. :raises PaymentIntentLimitReached: after 100.
     :raises ProcessorNotConfigured: if nobody could collect it.
     """
@@ -41,6 +43,8 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
         if order.status != "open":
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
+        collecting.refuse_blocked(order)
+        refuse_beside_checkout(order, actor)
         if not order.outstanding_amount:
             raise OrderAlreadyPaid
         if order.payment_intents.count() >= MOST_LEGS:

@@ -18,6 +18,7 @@ from flint.api.fields.texts import (
     IdField,
     PhoneField,
     StrictString,
+    UrlField,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "StrictInteger",
     "StrictString",
     "TimestampField",
+    "UrlField",
 ]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import validate_email
@@ -104,6 +105,49 @@ class PhoneField(StrictString):
 
     def __init__(self, **kwargs):
         super().__init__(**{"min_length": 3, "max_length": 30, "pattern": r"\+?[0-9 ()./-]+", **kwargs})
+
+
+class UrlField(StrictString):
+    """
+    An address on the web to send somebody to: https, or http on this machine for development.
+
+    Names and passwords in it are refused, as is everything that is no address of a host.
+    """
+
+    codes = {
+        **dict.fromkeys(("type", "blank", "format"), "INVALID_URL"),
+        "too_long": "URL_TOO_LONG",
+        "scheme": "INVALID_URL_SCHEME",
+        "host": "INVALID_URL_HOST",
+    }
+    default_error_messages = {
+        "format": "This field is an address such as https://example.com/thanks.",
+        "scheme": "This address begins with https://; http:// is for this machine alone.",
+        "host": "This address names a host, and neither user nor password.",
+    }
+    LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"max_length": 2048, "pattern": r"[!-~]+", **kwargs})
+
+    def to_internal_value(self, data):
+        url = super().to_internal_value(data)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+            _ = parts.port
+        except ValueError:
+            self.fail("format")
+        if "\\" in url:
+            self.fail("format")
+        if parts.scheme != "https" and not (parts.scheme == "http" and host in self.LOOPBACK):
+            self.fail("scheme")
+        if not host or "@" in parts.netloc:
+            self.fail("host")
+        return url
+
+    def openapi(self, schema, direction):
+        return super().openapi(schema, direction) | {"format": "uri"}
 
 
 class CountryField(StrictString):

@@ -1,0 +1,1 @@
+"""Checkout sessions over HTTP: what they take, what they show, and their routes."""
