@@ -74,17 +74,18 @@ class TestRefused:
         with going_wrong(order, on="refund", fault="refuse", code="something_else"):
             assert stories.refund(order).failure_reason == "refund_failed"
 
-    def test_money_given_back_after_it_was_given_up_is_not_swallowed(self, environment, order):
+    def test_money_given_back_after_it_was_given_up_is_booked_as_what_it_is(self, environment, order):
         with going_wrong(order, on="refund", fault="refuse"):
-            leg = stories.refund(order, amount_money=eur(4_000)).legs.get()
+            given_up = stories.refund(order, amount_money=eur(4_000))
         payment = SandboxPayment.objects.get(order_id=order.id)
-        network.refund(payment, money=eur(4_000), at=timezone.now(), operation_id=leg.id)
+        network.refund(payment, money=eur(4_000), at=timezone.now(), operation_id=given_up.legs.get().id)
 
         deliver_notices(environment)
 
-        notice = ProcessorNotice.objects.get(kind="refund")
-        assert (notice.status, "given up" in notice.last_error) == ("unmatched", True)
-        assert_books(order, refunded=0, processor=False)
+        assert ProcessorNotice.objects.get(kind="refund").status == "handled"
+        assert_books(order, refunded=4_000, credit=4_000, refund_pending=0)
+        found = order.refunds.exclude(id=given_up.id).get()
+        assert (found.origin, found.status, given_up.status) == ("processor", "succeeded", "failed")
 
 
 class TestLate:
