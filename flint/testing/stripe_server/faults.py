@@ -15,7 +15,21 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any, Literal
 
-CALLS = ("confirm", "capture", "cancel", "refund", "retrieve", "list", "balance", "ask", "any")
+CALLS = (
+    "confirm",
+    "capture",
+    "cancel",
+    "refund",
+    "setup",
+    "customer",
+    "attach",
+    "detach",
+    "retrieve",
+    "list",
+    "balance",
+    "ask",
+    "any",
+)
 ASKS = ("retrieve", "list")
 
 

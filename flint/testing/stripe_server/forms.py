@@ -102,6 +102,7 @@ CREATE_INTENT = {
     "capture_method": ("automatic", "automatic_async", "manual"),
     "confirm": bool,
     "confirmation_token": str,
+    "customer": str,
     "description": str,
     "expand": [str],
     "mandate_data": MANDATE,
@@ -137,4 +138,25 @@ CREATE_REFUND = {
 RETRIEVE = {"expand": [str]}
 LIST_INTENTS = {**PAGE, "customer": str}
 LIST_REFUNDS = {**PAGE, "charge": str, "payment_intent": str}
-LIST_EVENTS = {**PAGE, "type": str, "types": [str]}
+LIST_EVENTS = {**PAGE, "delivery_success": bool, "type": str, "types": [str]}
+CREATE_CUSTOMER = {"description": str, "email": str, "expand": [str], "metadata": MAP, "name": str}
+ATTACH = {"customer": str, "expand": [str]}
+CREATE_SETUP = {
+    "confirm": bool,
+    "customer": str,
+    "description": str,
+    "expand": [str],
+    "metadata": MAP,
+    "payment_method": str,
+    "payment_method_types": [str],
+    "usage": ("off_session", "on_session"),
+}
+CONFIRM_SETUP = {"expand": [str], "payment_method": str, "return_url": str, "use_stripe_sdk": bool}
+CANCEL_SETUP = {
+    "cancellation_reason": ("abandoned", "duplicate", "requested_by_customer"),
+    "expand": [str],
+}
+LIST_SETUPS = {**PAGE, "customer": str, "payment_method": str}
+LIST_DISPUTES = {**PAGE, "charge": str, "payment_intent": str}
+LIST_MOVEMENTS = {**PAGE, "currency": str, "payout": str, "source": str, "type": str}
+LIST_PAYOUTS = {**PAGE, "arrival_date": CREATED, "destination": str, "status": str}

@@ -2,19 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from flint.testing.stripe_server import forms, shapes
-from flint.testing.stripe_server.errors import ApiError, invalid, missing
+from flint.testing.stripe_server.errors import ApiError, invalid
 from flint.testing.stripe_server.faults import Fault, Faults
 from flint.testing.stripe_server.memory import Answer, Memory
-from flint.testing.stripe_server.network import EXPANDABLE, Book, Clock
+from flint.testing.stripe_server.network import Book, Clock
+from flint.testing.stripe_server.routes import Route, find_route
 from flint.testing.stripe_server.webhooks import Endpoint, Post, Webhooks
 
 VERSION = "2026-10-28.endive"
@@ -116,9 +116,17 @@ class StripeServer:
                 account.book.pass_time()
 
     def authenticate(self, intent_id: str, *, passed: bool) -> None:
-        """Let the buyer pass 3-D Secure, or fail it."""
+        """Let the buyer pass 3-D Secure, or fail it, while paying or while saving a card."""
         with self.book.lock:
-            self.book.authenticate(intent_id, passed=passed)
+            if intent_id.startswith("seti_"):
+                self.book.authenticate_setup(intent_id, passed=passed)
+            else:
+                self.book.authenticate(intent_id, passed=passed)
+
+    def confirm_setup(self, setup_id: str, token: str = "pm_card_visa") -> None:
+        """Let the browser give a card to be saved; a bank that says no shows in the setup."""
+        with self.book.lock, suppress(ApiError):
+            self.book.confirm_setup(self.book.find_setup(setup_id), {"payment_method": token})
 
     def moves(self) -> list[Request]:
         """Return the calls that asked for something to be changed, in the order they came."""
@@ -133,7 +141,7 @@ class StripeServer:
             account = self._account(authorization, request)
             if not re.fullmatch(r"\d{4}-\d\d-\d\d(\.\w+)?", request.version):
                 raise invalid(f"Invalid Stripe API version: {request.version}")
-            route, ids = _route(request)
+            route, ids = find_route(request.method, request.path)
         except ApiError as error:
             return (error.status, error.body), None, False
         fault = self.faults.take(route.call(request.sent))
@@ -143,7 +151,7 @@ class StripeServer:
         return answer, fault, is_repeat
 
     def _remembered(
-        self, account: Account, request: Request, route: "Route", ids: list[str], fault: Fault | None
+        self, account: Account, request: Request, route: Route, ids: list[str], fault: Fault | None
     ) -> tuple[Answer, bool]:
         def carry_out() -> Answer:
             if fault and fault.kind == "error" and not fault.options.get("after"):
@@ -190,137 +198,6 @@ class StripeServer:
             message = f"The provided key does not have access to account '{request.account}'."
             raise ApiError(403, "invalid_request_error", message, code="account_invalid")
         return connected
-
-
-# The calls of the API
-
-
-def _create_intent(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    _refuse_unexpandable("payment_intent", params)
-    return account.book.show(account.book.create_intent(params), params.get("expand", []))
-
-
-def _on_intent(verb: str) -> Callable[..., dict[str, Any]]:
-    def perform(account: Account, params: dict[str, Any], id: str) -> dict[str, Any]:
-        _refuse_unexpandable("payment_intent", params)
-        payment = account.book.find_payment(id)
-        if verb:
-            getattr(account.book, f"{verb}_intent")(payment, params)
-        return account.book.show(payment, params.get("expand", []))
-
-    return perform
-
-
-def _list_intents(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    found = account.book.payments.values()
-    return _page("/v1/payment_intents", [account.book.show(payment) for payment in found], params)
-
-
-def _create_refund(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    return account.book.show(account.book.create_refund(params), params.get("expand", []))
-
-
-def _get_refund(account: Account, params: dict[str, Any], id: str) -> dict[str, Any]:
-    return account.book.show(account.book.find_refund(id), params.get("expand", []))
-
-
-def _list_refunds(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    wanted = {name: params[name] for name in ("charge", "payment_intent") if name in params}
-    found = [refund for refund in account.book.refunds.values() if wanted.items() <= refund.items()]
-    return _page("/v1/refunds", [account.book.show(refund) for refund in found], params)
-
-
-def _list_events(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    patterns = params.get("types") or [params.get("type", "*")]
-    found = [
-        event for event in account.webhooks.events if any(fnmatchcase(event["type"], pattern) for pattern in patterns)
-    ]
-    return _page("/v1/events", found, params)
-
-
-def _get_event(account: Account, params: dict[str, Any], id: str) -> dict[str, Any]:
-    for event in account.webhooks.events:
-        if event["id"] == id:
-            return event
-    raise missing("event", id, param="id")
-
-
-def _balance(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    return account.book.balance()
-
-
-@dataclass(frozen=True)
-class Route:
-    """One call: where it is, what it takes, and what it is called in plans of misfortune."""
-
-    method: str
-    pattern: str
-    name: str
-    perform: Callable[..., dict[str, Any]]
-    takes: dict[str, Any]
-    required: tuple[str, ...] = ()
-
-    def call(self, sent: dict[str, Any]) -> str:
-        """Return its name; a creation that does not confirm moves nothing and has none."""
-        return "create" if self.name == "confirm" and not (sent.get("confirm") or "pi_" in self.pattern) else self.name
-
-
-PI = "/v1/payment_intents"
-ROUTES = [
-    Route("POST", PI, "confirm", _create_intent, forms.CREATE_INTENT, ("amount", "currency")),
-    Route("GET", PI, "list", _list_intents, forms.LIST_INTENTS),
-    Route("GET", f"{PI}/(pi_\\w+|[^/]+)", "retrieve", _on_intent(""), forms.RETRIEVE),
-    Route("POST", f"{PI}/(pi_\\w+|[^/]+)/confirm", "confirm", _on_intent("confirm"), forms.CONFIRM_INTENT),
-    Route("POST", f"{PI}/(pi_\\w+|[^/]+)/capture", "capture", _on_intent("capture"), forms.CAPTURE_INTENT),
-    Route("POST", f"{PI}/(pi_\\w+|[^/]+)/cancel", "cancel", _on_intent("cancel"), forms.CANCEL_INTENT),
-    Route("POST", "/v1/refunds", "refund", _create_refund, forms.CREATE_REFUND),
-    Route("GET", "/v1/refunds", "list", _list_refunds, forms.LIST_REFUNDS),
-    Route("GET", "/v1/refunds/([^/]+)", "retrieve", _get_refund, forms.RETRIEVE),
-    Route("GET", "/v1/events", "list", _list_events, forms.LIST_EVENTS),
-    Route("GET", "/v1/events/([^/]+)", "retrieve", _get_event, forms.RETRIEVE),
-    Route("GET", "/v1/balance", "balance", _balance, {}),
-]
-
-
-def _route(request: Request) -> tuple[Route, list[str]]:
-    for route in ROUTES:
-        if route.method == request.method and (match := re.fullmatch(route.pattern, request.path)):
-            return route, list(match.groups())
-    raise invalid(f"Unrecognized request URL ({request.method}: {request.path}).", status=404)
-
-
-def _refuse_unexpandable(kind: str, params: dict[str, Any]) -> None:
-    # Before anything is done, or a call could be refused that was carried out.
-    for name in params.get("expand", []):
-        if name not in EXPANDABLE[kind]:
-            raise invalid(f"This property cannot be expanded ({name}).", param="expand")
-
-
-def _page(url: str, things: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of a list that is given oldest first and shown newest first."""
-    limit = params.get("limit", 10)
-    if not 1 <= limit <= 100:
-        raise invalid("Limit is between 1 and 100.", param="limit", code="parameter_invalid_integer")
-    newest = [thing for thing in reversed(things) if _was_made_within(thing["created"], params.get("created"))]
-    if after := params.get("starting_after"):
-        newest = newest[_position(newest, after, "starting_after") + 1 :]
-    if before := params.get("ending_before"):
-        newest = newest[: _position(newest, before, "ending_before")][-limit:]
-    return shapes.page(url, newest[:limit], has_more=len(newest) > limit)
-
-
-def _position(things: Iterable[dict[str, Any]], id: str, param: str) -> int:
-    for position, thing in enumerate(things):
-        if thing["id"] == id:
-            return position
-    raise invalid(f"No such object: '{id}'", param=param, code="resource_missing")
-
-
-def _was_made_within(created: int, window: int | dict[str, int] | None) -> bool:
-    if window is None or isinstance(window, int):
-        return window in (None, created)
-    tests = {"gt": created.__gt__, "gte": created.__ge__, "lt": created.__lt__, "lte": created.__le__}
-    return all(tests[name](bound) for name, bound in window.items())
 
 
 def _is_turned_down(fault: Fault) -> bool:
@@ -382,8 +259,10 @@ def _handler(server: StripeServer) -> type[BaseHTTPRequestHandler]:
         def _control(self, path: str, sent: dict[str, str]) -> None:
             """What only a test may do: ``/_test/payment_intents/pi_…/authenticate``, ``/_test/advance``."""
             try:
-                if match := re.fullmatch(r"/_test/payment_intents/(\w+)/authenticate", path):
+                if match := re.fullmatch(r"/_test/(?:payment|setup)_intents/(\w+)/authenticate", path):
                     server.authenticate(match[1], passed=sent.get("outcome") == "pass")
+                elif match := re.fullmatch(r"/_test/setup_intents/(\w+)/confirm", path):
+                    server.confirm_setup(match[1], sent.get("payment_method", "pm_card_visa"))
                 elif path == "/_test/advance":
                     server.advance(float(sent["seconds"]))
                 else:

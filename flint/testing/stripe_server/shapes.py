@@ -92,9 +92,10 @@ def charge(
         "captured": captured,
         "created": created,
         "currency": intent["currency"],
-        "customer": None,
+        "customer": intent["customer"],
         "description": intent["description"],
         "disputed": False,
+        "failure_balance_transaction": None,
         "failure_code": None,
         "failure_message": None,
         "livemode": intent["livemode"],
@@ -149,10 +150,128 @@ def event(
     }
 
 
-def balance(*, livemode: bool, amounts: dict[str, int]) -> dict[str, Any]:
-    """What an account holds, by currency."""
-    rows = [{"amount": amount, "currency": currency} for currency, amount in sorted(amounts.items())]
-    return {"object": "balance", "available": rows, "pending": [], "livemode": livemode}
+def customer(*, livemode: bool, created: int, **fields: Any) -> dict[str, Any]:
+    """Somebody that payment methods are kept for."""
+    return {
+        "id": new_id("cus"),
+        "object": "customer",
+        "created": created,
+        "default_source": None,
+        "description": None,
+        "email": None,
+        "livemode": livemode,
+        "metadata": {},
+        "name": None,
+        **fields,
+    }
+
+
+def setup_intent(*, livemode: bool, created: int, **fields: Any) -> dict[str, Any]:
+    """A payment method on its way to being kept."""
+    id = new_id("seti")
+    return {
+        "id": id,
+        "object": "setup_intent",
+        "application": None,
+        "automatic_payment_methods": None,
+        "cancellation_reason": None,
+        "client_secret": f"{id}_secret_{secrets.token_hex(12)}",
+        "created": created,
+        "description": None,
+        "last_setup_error": None,
+        "latest_attempt": None,
+        "livemode": livemode,
+        "mandate": None,
+        "next_action": None,
+        "payment_method": None,
+        "payment_method_options": {},
+        "status": "requires_payment_method",
+        **fields,
+    }
+
+
+def dispute(
+    charge: dict[str, Any], *, created: int, case_type: str, due_by: int, is_bank: bool, **fields: Any
+) -> dict[str, Any]:
+    """A claim of a buyer's bank. Stripe shows details of the card only, and none for a bank debit."""
+    card = {"brand": "visa", "case_type": case_type, "network": "visa", "network_reason_code": "10.4"}
+    return {
+        "id": new_id("du"),
+        "object": "dispute",
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": created,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": due_by,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+        },
+        "livemode": charge["livemode"],
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "payment_method_details": None if is_bank else {"card": card, "type": "card"},
+        **fields,
+    }
+
+
+def balance_transaction(*, amount: int, fee: int, currency: str, **fields: Any) -> dict[str, Any]:
+    """One movement of the balance. Stripe does not show the mode on it."""
+    charged = {"amount": fee, "application": None, "currency": currency, "description": "Fees", "type": "stripe_fee"}
+    return {
+        "id": new_id("txn"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "balance_type": "payments",
+        "currency": currency,
+        "fee": fee,
+        "fee_details": [charged] if fee else [],
+        "net": amount - fee,
+        **fields,
+    }
+
+
+def payout(*, livemode: bool, created: int, automatic: bool, **fields: Any) -> dict[str, Any]:
+    """Money on its way to the merchant's bank."""
+    return {
+        "id": new_id("po"),
+        "object": "payout",
+        "automatic": automatic,
+        "balance_transaction": None,
+        "created": created,
+        "description": "STRIPE PAYOUT" if automatic else None,
+        "destination": "ba_test",
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": livemode,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "reconciliation_status": "in_progress" if automatic else "not_applicable",
+        "reversed_by": None,
+        "source_type": "card",
+        "status": "pending",
+        "type": "bank_account",
+        **fields,
+    }
+
+
+def balance(*, livemode: bool, available: dict[str, int], pending: dict[str, int]) -> dict[str, Any]:
+    """What an account holds, by currency; Stripe shows each currency in both lists."""
+    currencies = sorted(available | pending)
+    rows = [
+        [
+            {"amount": sums.get(name, 0), "currency": name, "source_types": {"card": sums.get(name, 0)}}
+            for name in currencies
+        ]
+        for sums in (available, pending)
+    ]
+    return {"object": "balance", "available": rows[0], "pending": rows[1], "livemode": livemode}
 
 
 def page(url: str, data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The published test tokens, by what they do: ``pm_`` or ``ctoken_`` and one of these names, as in ``pm_card_visa``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flint.testing.stripe_server.errors import missing
@@ -8,7 +8,12 @@ from flint.testing.stripe_server.errors import missing
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How a source takes a payment and a refund. ``code`` and ``decline_code`` are those of its decline."""
+    """
+    How a source takes a payment and a refund. ``code`` and ``decline_code`` are those of its decline.
+
+    ``dispute`` is why it is disputed once money was taken, and whether with a question first. One that ``remembers``
+    asks for 3-D Secure no more once it was saved with it; one that ``declines_later`` can be saved all the same.
+    """
 
     outcome: Literal["approve", "decline", "authenticate", "debit"]
     last4: str
@@ -17,6 +22,9 @@ class Source:
     decline_code: str = ""
     message: str = ""
     refund: Literal["succeed", "fail_later", "pend"] = "succeed"
+    dispute: tuple[str, bool] | None = None
+    remembers: bool = False
+    declines_later: bool = False
 
     @property
     def is_bank(self) -> bool:
@@ -85,11 +93,15 @@ SOURCES = {
     ),
     "card_visa_chargeDeclinedVelocityLimitExceeded": _declined("6975", "card_declined", "card_velocity_exceeded"),
     "card_chargeDeclinedFraudulent": _declined("0019", "card_declined", "fraudulent"),
-    "card_chargeCustomerFail": _declined("0341", "card_declined", "generic_decline"),
+    "card_chargeCustomerFail": replace(_declined("0341", "card_declined", "generic_decline"), declines_later=True),
+    "card_createDispute": Source("approve", "0259", dispute=("fraudulent", False)),
+    "card_createDisputeProductNotReceived": Source("approve", "2685", dispute=("product_not_received", False)),
+    "card_createDisputeInquiry": Source("approve", "1976", dispute=("general", True)),
     "card_threeDSecure2Required": Source("authenticate", "3220"),
-    "card_authenticationRequired": Source("authenticate", "3155"),
+    "card_authenticationRequired": Source("authenticate", "3155", remembers=True),
     "usBankAccount_success": Source("debit", "6789"),
     "usBankAccount_processing": Source("debit", "0009", code="never"),
+    "usBankAccount_dispute": Source("debit", "5559", dispute=("debit_not_authorized", False)),
     "usBankAccount_insufficientFunds": Source(
         "debit", "2227", code="insufficient_funds", message="The customer's account has insufficient funds."
     ),

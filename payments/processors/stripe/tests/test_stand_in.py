@@ -7,6 +7,7 @@ import pytest
 import stripe
 
 from flint.testing.stripe_server import StripeServer
+from flint.testing.stripe_server.clock import SETTLES_IN
 from flint.testing.stripe_server.webhooks import RETRY_AFTER
 
 VISA = {
@@ -63,7 +64,7 @@ def test_what_is_missing_is_refused(client):
 
 def test_an_address_it_does_not_serve_is_refused(client):
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL"):
-        client.v1.customers.list()
+        client.v1.coupons.list()
 
 
 @pytest.mark.parametrize("key", ["sk_test_unknown", "nonsense"])
@@ -191,13 +192,16 @@ def test_events_are_told_until_they_are_heard_or_given_up(stripe_server, client)
     assert stripe_server.account.webhooks.waiting == []
 
 
-def test_the_balance_is_what_came_in_less_what_went_out(client):
+def test_the_balance_is_what_came_in_less_fees_and_what_went_out(stripe_server, client):
     paid = client.v1.payment_intents.create(VISA)
     client.v1.refunds.create({"payment_intent": paid.id, "amount": 400})
 
     balance = client.v1.balance.retrieve()
+    assert (balance.available[0].amount, balance.pending[0].amount, balance.livemode) == (-400, 941, False)
 
-    assert (balance.available[0].amount, balance.livemode) == (600, False)
+    stripe_server.advance(SETTLES_IN)
+    balance = client.v1.balance.retrieve()
+    assert (balance.available[0].amount, balance.pending[0].amount) == (541, 0)
 
 
 def test_modes_and_accounts_do_not_see_each_other(stripe_server, client):
