@@ -89,6 +89,12 @@ class ActivityQuery(ListQuery):
         return rows.filter(type__in=event_types_of(self.values["type"])) if "type" in self.values else rows
 
 
+class ReadCustomerQuery(Query):
+    """How to show a customer."""
+
+    expand = Expand(["default_payment_method"])
+
+
 class CustomerQuery(CreatedFilter, UpdatedFilter, ListQuery):
     """Which customers to list."""
 

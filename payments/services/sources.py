@@ -42,6 +42,11 @@ class PaymentMethodCustomerMismatch(Conflict):
     message = "The payment intent has no customer, so that nobody's saved payment methods may pay it."
 
 
+class PaymentSourceNotAllowed(Conflict):
+    code = "PAYMENT_SOURCE_NOT_ALLOWED"
+    message = "This checkout acts for no customer, so that it may not use anybody's saved payment methods."
+
+
 class PaymentSourceOwnershipMismatch(Conflict):
     code = "PAYMENT_SOURCE_OWNERSHIP_MISMATCH"
     message = "The payment method was saved by another customer."
@@ -78,6 +83,7 @@ def source_of(order: Order, given: Mapping[str, Any] | None, param: str, *, proc
     :raises PaymentSourceRequired, PaymentSourceConflict, InvalidPaymentSource: unless it is one credential, in form.
     :raises OrderPaymentCustomerMismatch, PaymentMethodCustomerMismatch, PaymentSourceOwnershipMismatch,
         PaymentMethodNotFound: if the method is not the order's customer's.
+    :raises PaymentSourceNotAllowed: if a buyer's checkout does not act for that customer.
     :raises PaymentMethodNotReady, PaymentMethodUnavailable, PaymentMethodOnSessionOnly: if it cannot be charged now.
     """
     sent = [name for name in CREDENTIALS if name in (given or {})]
@@ -100,6 +106,8 @@ def _path(param: str, name: str) -> str:
 
 
 def _method_of(order: Order, method_id: str, param: str, *, processor: str, actor: Actor) -> PaymentMethod:
+    if actor.is_buyer and (not actor.customer_id or actor.customer_id != order.customer_id):
+        raise PaymentSourceNotAllowed(param=param)
     if order.customer_id is None:
         raise (PaymentMethodCustomerMismatch if order.is_hidden else OrderPaymentCustomerMismatch)(param=param)
     method = PaymentMethod.objects.of(actor).lock(id=method_id)
@@ -109,6 +117,6 @@ def _method_of(order: Order, method_id: str, param: str, *, processor: str, acto
         raise PaymentMethodNotReady(param=param, current_status=method.status)
     if method.status != M.ACTIVE or method.has_run_out(timezone.now()) or method.processor != processor:
         raise PaymentMethodUnavailable(param=param, current_status=method.status)
-    if method.usage != "off_session":
+    if method.usage != "off_session" and not actor.is_buyer:
         raise PaymentMethodOnSessionOnly(param=param)
     return method

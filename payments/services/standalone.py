@@ -192,6 +192,7 @@ def confirm_intent(*, payment_intent_id: str, data: Mapping[str, Any], actor: Ac
     wanted = {
         "action": "confirm_payment_intents",
         "payment_intents": [{"payment_intent_id": payment_intent_id, **credential}],
+        "buyer_device": data.get("buyer_device", ""),
     }
     try:
         collect(order_id=None, data=wanted, actor=actor)

@@ -15,8 +15,8 @@ from flint.events.models import Event
 from flint.testing.client import ApiClient
 from flint.testing.processors import network_of, settled_in_trouble
 from flint.testing.processors.base import racing
-from flint.testing.stories import eur, wire
-from orders.models import Charge, Discount, LedgerEntry, LineItem, Order, TaxBreakdown
+from flint.testing.stories import deliver_notices, eur, wire
+from orders.models import Charge, Customer, Discount, LedgerEntry, LineItem, Order, TaxBreakdown
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.processors.sandbox.effects import Effects
 from refunds.models import Refund, RefundAllocation, RefundLeg
@@ -134,6 +134,27 @@ def secret_of(response: Any) -> str:
     """The secret of the buyer's step in an answer to pay."""
     (action,) = response.data["payment_attempt"]["pending_actions"]
     return action["client_action"]["stripe"]["payment_intent"]["client_secret"]
+
+
+def save_card(api: ApiClient, customer: Customer, **options: Any) -> Any:
+    """Begin to save a card of a customer."""
+    return api.post("/v1/payment-methods", {"customer_id": customer.id}, **options)
+
+
+def hand_in(api: ApiClient, saving: Any, token: str = VISA, outcome: str = "pass") -> str:
+    """Do in the browser what the buyer does with an answer to :func:`save_card`; return the setup's status there."""
+    secret = saving.data["client_setup"]["stripe"]["setup_intent"]["client_secret"]
+    done = api.http.post(f"/sandbox/cards/{secret}/complete", {"token": token, "outcome": outcome})
+    assert done.status_code == 200, done.content
+    return done.json()["status"]
+
+
+def saved_card(api: ApiClient, customer: Customer, token: str = VISA) -> str:
+    """Save a card of a customer, from the request to the processor's notice; return the payment method's id."""
+    saving = save_card(api, customer)
+    assert hand_in(api, saving, token) == "succeeded"
+    deliver_notices(customer.environment)
+    return saving.data["payment_method"]["payment_method_id"]
 
 
 # At the processor, behind Flint's back

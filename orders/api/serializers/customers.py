@@ -1,4 +1,8 @@
-"""How customers are described and shown."""
+"""How customers are described and shown, and how the rooms to the right show more of them."""
+
+import copy
+
+from rest_framework import serializers
 
 from flint.api.fields import (
     CountryField,
@@ -13,8 +17,8 @@ from flint.api.fields import (
     StrictString,
     TimestampField,
 )
-from flint.api.serializers import Input, Output, Patch
-from orders.api.serializers.fields import Filled
+from flint.api.serializers import Input, Output, Patch, shared
+from orders.api.serializers.fields import Derived, Filled
 
 NOTE_LENGTH = 5_000
 RESERVED = {"group_id", "tax_identity", "default_invoice_payment_term_id"}
@@ -91,6 +95,9 @@ class CustomerSummaryOutput(Output):
 class CustomerOutput(CustomerSummaryOutput):
     """Somebody who buys from the merchant."""
 
+    expandable: set[str] = set()
+    extensions: dict[str, serializers.Field] = {}
+
     merchant_id = IdField("mer", source="environment.merchant_id", required=False)
     version = StrictInteger(minimum=1)
     billing_address = AddressOutput(required=False)
@@ -100,3 +107,20 @@ class CustomerOutput(CustomerSummaryOutput):
     is_verified = StrictBoolean(required=False)
     tax_exempt = StrictBoolean(required=False)
     metadata = MetadataField(required=False)
+    default_payment_method_id = Derived(
+        lambda customer: customer.default_payment_method_id or None, IdField("pm"), required=False
+    )
+
+    def get_fields(self):
+        return {**super().get_fields(), **copy.deepcopy(self.extensions)}
+
+
+def extend_customer(**fields: serializers.Field) -> None:
+    """
+    Show more of a customer that a request expands by these names. For the ``ready`` of the rooms to the right.
+
+    Declare ``required=False``: it is only there when it was asked for.
+    """
+    CustomerOutput.extensions.update(fields)
+    CustomerOutput.expandable.update(fields)
+    shared.cache_clear()
