@@ -13,6 +13,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     DATABASE_REPLICA_URL  a read replica of it, for reports
     REDIS_URL             Celery broker and cache, in place of the database and the process's memory
     STRIPE_TIMEOUT        seconds that Stripe has for an answer
+    STRIPE_API_BASE       a server that speaks Stripe's API, for keys entered in the admin, if not Stripe's own
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
 """
 
@@ -65,6 +66,7 @@ ENCRYPTION_KEYS = env.list("FLINT_ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 if any(len(key) < 32 or len(set(key)) < 8 for key in ENCRYPTION_KEYS):
     raise ImproperlyConfigured("A key in FLINT_ENCRYPTION_KEYS can be guessed: use 50 random characters, no comma.")
 STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=30.0)
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 NOTICES_KEPT_DAYS = env.int("FLINT_NOTICES_KEPT_DAYS", default=90)
 
 IS_HTTPS = BASE_URL.startswith("https://")

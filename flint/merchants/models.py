@@ -69,6 +69,10 @@ class Environment(models.Model):
             ),
             models.CheckConstraint(name="environment_kind_is_known", condition=Q(kind__in=Kind.values)),
             models.CheckConstraint(
+                name="environment_that_is_live_never_plays_with_the_sandbox",
+                condition=~Q(kind=Kind.LIVE, processor="sandbox"),
+            ),
+            models.CheckConstraint(
                 name="environment_has_a_sandbox_id_iff_it_is_one",
                 condition=Q(kind=Kind.SANDBOX, sandbox_id__isnull=False) | Q(kind=Kind.LIVE, sandbox_id__isnull=True),
             ),

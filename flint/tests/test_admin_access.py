@@ -25,7 +25,7 @@ OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Rol
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
 BALANCE = ("payments_payout", "payments_balancetransaction")
-SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey")
+SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
 
 MAY_READ = {
     **{f"{model}_{view}": ALL for model in SALES for view in ("changelist", "change")},
@@ -39,6 +39,9 @@ MAY_ACT = {
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
     "payments_processornotice_retry": {OWNER, FINANCE, DEVELOPER},
     "payments_processornotice_aside": {OWNER, FINANCE, DEVELOPER},
+    "stripe_processor_stripeaccount_keys": {OWNER, DEVELOPER},
+    "stripe_processor_stripeaccount_check": {OWNER, DEVELOPER},
+    "stripe_processor_stripeaccount_disconnect": {OWNER, DEVELOPER},
 }
 # Django's own, about nobody's rows. The first three are for everybody; the rest want somebody who is staff.
 SITE = {"login", "logout", "jsi18n"} | {"index", "search", "password_change", "password_change_done", "autocomplete"}
@@ -72,6 +75,8 @@ def rows(merchant, environment) -> dict[str, str]:
     stories.deliver_notices(environment)
     notice = apps.get_model("payments.ProcessorNotice").objects.filter(environment=environment).order_by("id").first()
     member = services.add_staff(merchant=merchant, user=UserFactory(), role=OWNER)
+    keys = {"secret_key": "sk_test_1", "publishable_key": "pk_test_1", "webhook_secret": "whsec_1"}
+    apps.get_model("stripe_processor.StripeAccount").objects.create(environment=environment, **keys)
     payout = apps.get_model("payments.Payout").objects.create(
         environment=environment,
         processor="sandbox",
@@ -104,6 +109,7 @@ def rows(merchant, environment) -> dict[str, str]:
         "merchants_environment": environment.id,
         "merchants_apikey": ApiKeyFactory(environment=environment).id,
         "merchants_staffmember": member.id,
+        "stripe_processor_stripeaccount": environment.id,
     }
 
 

@@ -89,6 +89,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='environment',
+            constraint=models.CheckConstraint(condition=models.Q(('kind', 'live'), ('processor', 'sandbox'), _negated=True), name='environment_that_is_live_never_plays_with_the_sandbox'),
+        ),
+        migrations.AddConstraint(
+            model_name='environment',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'sandbox'), ('sandbox_id__isnull', False)), models.Q(('kind', 'live'), ('sandbox_id__isnull', True)), _connector='OR'), name='environment_has_a_sandbox_id_iff_it_is_one'),
         ),
         migrations.AddConstraint(

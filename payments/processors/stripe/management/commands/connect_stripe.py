@@ -2,9 +2,7 @@
 
 from getpass import getpass
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.urls import reverse
 
 from flint.merchants.models import Environment
 from payments.processors.stripe import accounts
@@ -38,10 +36,9 @@ class Command(BaseCommand):
             )
         except accounts.InvalidStripeKeys as refusal:
             raise CommandError(refusal.message) from None
-        path = reverse("receive_notice", kwargs={"processor": "stripe", "environment_id": environment.id})
         self.stdout.write(self.style.SUCCESS(f"{environment} now collects through Stripe."))
         self.stdout.write("In Stripe, let a webhook endpoint send payment_intent.*, charge.* and refund.* events to")
-        self.stdout.write(f"  {settings.BASE_URL}{path}")
+        self.stdout.write(f"  {accounts.webhook_url(environment.id)}")
 
 
 def _unseen(value: str, prompt: str) -> str:
