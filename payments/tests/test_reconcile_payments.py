@@ -16,8 +16,8 @@ from payments.processors.sandbox.models import SandboxPayment
 from payments.tests.acts import (
     authenticate,
     capture,
-    going_wrong,
     goes_through_after_all,
+    going_wrong,
     hold,
     later,
     nothing_moves,

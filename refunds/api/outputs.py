@@ -17,7 +17,7 @@ from flint.api.fields import (
 from flint.api.serializers import Output
 from flint.money import Money
 from orders.api.serializers import extend_order
-from refunds.models import BalanceEffect, Reason, Refund, RefundAllocation, RefundLeg, RefundStatus
+from refunds.models import BalanceEffect, Reason, Refund, RefundAllocation, RefundLeg, RefundOrigin, RefundStatus
 
 
 class PaymentRefundOutput(Output):
@@ -72,13 +72,18 @@ class TaxBreakdownRefundOutput(Output):
 
 
 class RefundOutput(Output):
-    """Money promised or given back on an order. A payment that was made without an order shows none here."""
+    """
+    Money promised or given back on an order. A payment that was made without an order shows none here.
+
+    ``origin`` is ``processor`` for one that was not asked for here but made at the processor. An addition of Flint's.
+    """
 
     refund_id = IdField("ref")
     status = EnumField(RefundStatus.values)
     amount_money = MoneyField()
     refunded_tip_money = MoneyField()
     balance_effect = EnumField(BalanceEffect.values)
+    origin = EnumField(RefundOrigin.values, required=False)
     merchant_id = IdField("mer")
     order_id = IdField("ord", required=False)
     customer_id = IdField("cus", required=False)
@@ -105,7 +110,7 @@ class RefundOutput(Output):
 def _refund(refund: Refund) -> dict[str, Any]:
     legs: list[RefundLeg] = refund.shown_legs
     is_itemized = not refund.order.is_hidden
-    rows = [row for leg in legs for row in leg.shown_allocations if is_itemized]
+    rows = [row for leg in legs for row in leg.shown_allocations if is_itemized and not leg.is_correction]
 
     def money(amount: int) -> Money:
         return Money(amount, refund.currency)
@@ -116,6 +121,7 @@ def _refund(refund: Refund) -> dict[str, Any]:
         "amount_money": refund.money,
         "refunded_tip_money": money(refund.tip_amount),
         "balance_effect": refund.balance_effect,
+        "origin": refund.origin,
         "merchant_id": refund.environment.merchant_id,
         "order_id": refund.order_id if is_itemized else None,
         "customer_id": refund.order.customer_id,
