@@ -31,6 +31,11 @@ def tell_changed(order: Order, actor: Actor) -> None:
         tell(order, actor)
 
 
+class OrderNotPayable(Conflict):
+    code = "ORDER_NOT_PAYABLE"
+    message = "A dispute took back what was paid. Staff decide first whether it is collected again or written off."
+
+
 _describe: list[Callable[[Order], dict[str, Any]]] = []
 
 
@@ -52,3 +57,9 @@ def refuse_while_collecting(order: Order) -> None:
     for describe in _describe:
         facts |= describe(order)
     raise OrderPaymentAttemptActive(**facts)
+
+
+def refuse_blocked(order: Order) -> None:
+    """:raises OrderNotPayable: if staff must first decide on what a dispute took back from a locked order."""
+    if order.is_collection_blocked:
+        raise OrderNotPayable(reason="payment_disputed", current_money=order.outstanding_money)

@@ -1,13 +1,15 @@
-"""What processors tell us about refunds."""
+"""What processors tell us about refunds and disputes."""
 
 from collections.abc import Callable
+
+from django.utils import timezone
 
 from flint.actors import Actor
 from payments.inbound import handles
 from payments.processors.base import Processor
 from payments.services import DoesNotFit
 from refunds.reconciling import keep_what_is_missing
-from refunds.services import take_in_refund
+from refunds.services import disputes, take_in_refund
 
 
 @handles("refund")

@@ -1,15 +1,17 @@
-"""Comparing refunds: every refund at the processor with its leg, and every leg that gave something back."""
+"""Comparing refunds and disputes at the processor with ours, and ours that moved money with the processor's."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from flint.money import Money
-from payments.processors.base import Processor, RefundState
+from payments.processors.base import DisputeState, Processor, RefundState
 from payments.reconciling.comparing import Comparison, Look, reconciles
 from payments.reconciling.differences import Found, keep
-from refunds.models import RefundLeg
+from refunds.models import Dispute, RefundLeg
+from refunds.services import disputes
 from refunds.services.importing import TakenIn, take_in_refund
 
 
@@ -123,3 +125,52 @@ def _agrees(legs: Sequence[RefundLeg], state: RefundState) -> bool:
         and legs[0].currency == state.money.currency
         and (not state.operation_id or state.operation_id == legs[0].id)
     )
+
+
+@reconciles("dispute")
+class DisputeComparison(Comparison):
+    """A dispute has no id of ours; it is of a payment of ours, or nobody's business here."""
+
+    def listed(self, look: Look, *, until: datetime) -> Iterator[DisputeState]:
+        return look.processor.list_disputes(environment_id=look.environment_id, since=look.since, until=until)
+
+    def retrieve(self, look: Look, reference: str) -> DisputeState | None:
+        return look.processor.retrieve_dispute(environment_id=look.environment_id, reference=reference)
+
+    def ours(self, look: Look) -> QuerySet[Dispute]:
+        return Dispute.objects.of(look.actor).filter(
+            withdrawn_amount__gt=0,
+            payment_intent__processor=look.processor.name,
+            opened_at__gte=look.since,
+            opened_at__lt=look.until,
+        )
+
+    def absent(self, row: Dispute, look: Look) -> None:
+        look.differs(
+            row.reference,
+            "missing_there",
+            "The processor has no such dispute, although money is booked here as withdrawn for it.",
+            ours=Money(row.withdrawn_amount, row.payment_intent.currency),
+            order_id=row.order_id,
+        )
+
+    def compare(self, states: Sequence[DisputeState], look: Look) -> None:
+        rows = Dispute.objects.of(look.actor).filter(reference__in=[state.reference for state in states])
+        known = {row.reference: row for row in rows}
+        for state in states:
+            row = known.get(state.reference)
+            if row is None or (row.status, row.withdrawn_amount) != (state.status, state.withdrawn_amount):
+                self._take_in(state, look)
+
+    def _take_in(self, state: DisputeState, look: Look) -> None:
+        def record() -> bool:
+            # Asked for once more, and dated before the asking, so that an old list never undoes a newer fact.
+            asked_at = timezone.now()
+            now = self.retrieve(look, state.reference)
+            if now is None:
+                return False
+            before = Dispute.objects.of(look.actor).filter(reference=now.reference).order_by("id").first()
+            after = disputes.take_in(look.processor, now, actor=look.actor, at=asked_at)
+            return before is None or (before.status, before.withdrawn_amount) != (after.status, after.withdrawn_amount)
+
+        look.learn(state.reference, record, theirs=state.money)

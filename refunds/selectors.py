@@ -1,9 +1,9 @@
-"""Reading refunds with their legs and allocations."""
+"""Reading refunds with their legs and allocations, and disputes with what they are about."""
 
 from django.db.models import Prefetch, QuerySet
 
 from flint.actors import Actor
-from refunds.models import Refund, RefundAllocation, RefundLeg
+from refunds.models import Dispute, Refund, RefundAllocation, RefundLeg
 
 
 def readable(actor: Actor) -> QuerySet[Refund]:
@@ -22,3 +22,8 @@ def readable(actor: Actor) -> QuerySet[Refund]:
 def read_refund(refund_id: str, *, actor: Actor) -> Refund:
     """:raises RefundNotFound: if it is absent or foreign."""
     return readable(actor).find(id=refund_id)
+
+
+def disputes(actor: Actor) -> QuerySet[Dispute]:
+    """Return the actor's disputes with payment, order and customer: one statement for any number of them."""
+    return Dispute.objects.of(actor).select_related("payment_intent__order", "order__customer", "environment")

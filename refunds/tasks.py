@@ -17,3 +17,10 @@ def sweep() -> int:
     from refunds.services import sweep
 
     return sweep()
+
+
+@shared_task(name="refunds.tasks.sweep_disputes")
+def sweep_disputes() -> int:
+    from refunds.services import disputes
+
+    return disputes.sweep()

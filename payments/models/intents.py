@@ -171,6 +171,11 @@ class PaymentIntent(StatefulRecord):
         return self.captured_amount - self.refunded_amount - self.refund_pending_amount - self.charged_back_amount
 
     @property
+    def is_disputed(self) -> bool:
+        """Whether a dispute holds or may yet take some of its money; an inquiry only asks."""
+        return self.charged_back_amount > 0 or self.dispute_status in ("needs_response", "under_review", "lost")
+
+    @property
     def is_final(self) -> bool:
         return self.status in (S.SUCCEEDED, S.CANCELED, S.EXPIRED)
 

@@ -19,6 +19,7 @@ from orders.services import pricing
 from orders.services.parts import amount_in
 from payments.models import PaymentOperation
 from refunds.models import UNSETTLED, RefundAllocation, RefundLeg
+from refunds.services.disputes.contesting import Claim, PaymentIntentDisputed, claims_on
 from refunds.splitting import LineParts, Part, Tender, line_parts, line_units, over_tenders, spread
 
 TIP = "tip"
@@ -137,8 +138,18 @@ class Composition:
 class Composer:
     """Works out one refund of one locked order. Reads what it needs when it is made; writes nothing."""
 
-    def __init__(self, order: Order, *, payment_intent_id: str | None = None, operation_id: str | None = None):
+    def __init__(
+        self,
+        order: Order,
+        *,
+        payment_intent_id: str | None = None,
+        operation_id: str | None = None,
+        is_made: bool = False,
+    ):
+        """``is_made`` tells a refund that has happened already, so that what is disputed cannot stand in its way."""
         self.order = order
+        self.is_made = is_made
+        self.disputed = 0
         self.parts = self._parts()
         self.live = self._live_allocations()
         self.given = self._given()
@@ -154,12 +165,13 @@ class Composer:
         :raises InvalidInput: a subclass above, whose code says which cap or form the request breaks.
         """
         if not self.refundable:
-            raise NothingToRefund
+            raise PaymentIntentDisputed if self.disputed else NothingToRefund
         pieces = [*self._line_pieces(data.get("line_items", [])), *self._charge_pieces(data.get("charges", []))]
         targeted = sum(piece.amount for piece in pieces)
         amount = self._amount(data, pieces, targeted)
         if amount > self.refundable:
-            raise AmountExceedsRefundable(
+            in_dispute = amount <= self.refundable + self.disputed
+            raise (PaymentIntentDisputed if in_dispute else AmountExceedsRefundable)(
                 param="amount_money" if "amount_money" in data else None,
                 maximum_money=self.order.money(self.refundable),
             )
@@ -402,7 +414,11 @@ class Composer:
         )
 
     def _tenders(self, payment_intent_id: str | None, operation_id: str | None) -> list[tuple[PaymentOperation, int]]:
-        """Return the payments that captured money, newest settled first, each with what it can still give back."""
+        """
+        Return the payments that captured money, newest settled first, each with what it can still give back.
+
+        Those in dispute come last: the processor may refuse to refund even the rest of them.
+        """
         operations = (
             PaymentOperation.objects.filter(payment_intent__order_id=self.order.id, kind="confirm")
             .exclude(captured_amount=0)
@@ -410,19 +426,23 @@ class Composer:
             .order_by("-payment_intent__captured_at", "-created_at", "-id")
         )
         given = {row["operation_id"]: row["total"] for row in self.given}
+        claims = {} if self.is_made else claims_on(operations)
         tenders = []
         for operation in operations:
             if payment_intent_id and operation.payment_intent_id != payment_intent_id:
                 continue
             if operation_id and operation.id != operation_id:
                 continue
-            free = operation.captured_amount - given.get(operation.id, 0)
-            tenders.append((operation, min(free, operation.payment_intent.refundable_amount)))
+            claim = claims.get(operation.id, Claim())
+            free = operation.captured_amount - given.get(operation.id, 0) - claim.taken
+            free = min(free, operation.payment_intent.refundable_amount) - claim.contested
+            self.disputed += claim.open
+            tenders.append((operation, max(free, 0)))
         if payment_intent_id and not tenders:
             raise PaymentIntentNotRefundable
         if not tenders:
             raise NoPaymentsForOrder
-        return tenders
+        return sorted(tenders, key=lambda tender: tender[0].id in claims and claims[tender[0].id].open > 0)
 
     def _surplus(self) -> int:
         """Return what was collected beyond what is owed, less what pending refunds already give back of it."""

@@ -24,6 +24,7 @@ from payments.services import record_payment
 from refunds.models import Reason, Refund, RefundLeg, RefundOrigin
 from refunds.services.booking import reserve
 from refunds.services.composing import SURPLUS, TIP, Composer
+from refunds.services.disputes.booking import make_room
 from refunds.services.recording import leg_of, record_refund
 
 GIVEN_BACK = ("succeeded", "pending", "requires_action")
@@ -135,7 +136,8 @@ def _import(
         raise DoesNotFit(f"{state.reference} is in {state.money.currency}, the order in {order.currency}")
     if not operation.captured_amount:
         return 0
-    composer = Composer(order, operation_id=operation.id)
+    make_room(order, operation, amount, actor=actor)
+    composer = Composer(order, operation_id=operation.id, is_made=True)
     money = order.money(min(amount, composer.refundable))
     if not money.amount:
         return 0

@@ -15,6 +15,7 @@ from payments.processors.base import RefundState
 from payments.services import DoesNotFit
 from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg, RefundOrigin
 from refunds.services import booking
+from refunds.services.disputes.booking import rebook
 
 FAILURE_REASONS = frozenset(
     {
@@ -171,6 +172,9 @@ def _fail(order: Order, leg: RefundLeg, reason: str, actor: Actor) -> None:
         was_done=was_done,
     )
     ledger.post(order, event, postings)
+    # What a dispute took beyond the order may now be on it.
+    leg.save(update_fields=["status", "failure_reason", "updated_at"])
+    rebook(order, leg.payment_intent_id, actor=actor)
 
 
 def _credits(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:

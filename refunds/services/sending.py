@@ -10,6 +10,7 @@ from flint.actors import Actor
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, ProcessorError, RefundRequest, Refused, Unreachable
 from refunds.models import UNSETTLED, RefundLeg, RefundOrigin
+from refunds.services.disputes.contesting import is_taken
 from refunds.services.recording import FIRST_CHECK_AFTER, record_refund, record_refused
 
 log = structlog.get_logger(__name__)
@@ -23,14 +24,16 @@ BATCH = 200
 def send_refund(refund_leg_id: str, *, actor: Actor, at: datetime | None = None) -> None:
     """
     Send a leg that waits, once. A leg that was sent before is asked about instead; only one that the processor shows no
-    trace of is sent again, under the same key.
+    trace of is sent again, under the same key. One whose money a dispute has claimed in the meantime is given up.
     """
     at = at or timezone.now()
     leg = _claim(refund_leg_id, actor, at)
     if leg is None:
         ask_about_refund(refund_leg_id, actor=actor, at=at)
-        return
-    _send(leg, actor=actor, at=at)
+    elif is_taken(leg):
+        record_refused(leg.id, reason="payment_disputed", actor=actor, at=at)
+    else:
+        _send(leg, actor=actor, at=at)
 
 
 def ask_about_refund(refund_leg_id: str, *, actor: Actor, at: datetime | None = None) -> None:
