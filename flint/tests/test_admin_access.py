@@ -258,7 +258,9 @@ def test_nothing_is_added_changed_or_deleted_through_forms(who, merchant, rows):
         listed = browser.post(
             reverse(f"admin:{model}_changelist"), {"action": "delete_selected", "_selected_action": row, "post": "yes"}
         )
-        assert listed.status_code == 200
+        # Where rows can be chosen, an action that is not offered leads back to the list.
+        assert listed.status_code in (200, 302)
+        assert browser.get(here).status_code == 200, model
     assert Merchant.objects.get(id=merchant.id).name == merchant.name
     assert Environment.objects.filter(id=rows["merchants_environment"]).exists()
 

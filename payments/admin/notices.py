@@ -79,6 +79,8 @@ class ProcessorNoticeAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
         """Show a notice, with the buttons that the user may press."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         notice = self.find(request, object_id)
         may = access_of(request.user).may(Right.HANDLE_NOTICES, notice.environment_id)
         more = {

@@ -81,7 +81,7 @@ def test_a_click_tries_one_again(finance, failed):
     assert "tried again now" in page(response)
     failed.refresh_from_db()
     assert failed.status == "handled"
-    assert url("retry", failed) not in page(response)
+    assert url("retry", failed) not in page(finance.get(url("change", failed)))
     again = finance.post(url("retry", failed), follow=True)
     assert "dealt with already" in page(again)
 

@@ -75,6 +75,8 @@ class StripeAccountAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
         """Show what may be shown of an environment's keys, with the buttons that the user may press."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         account = self.find(request, object_id)
         more = {"may_connect": access_of(request.user).may(Right.CONNECT_PROCESSOR, account.environment_id)}
         for name in ("keys", "check", "disconnect"):
