@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 from django.db.models import Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from flint.actors import Actor
@@ -229,12 +230,17 @@ def _post_on_order(row: BalanceTransaction, plan: Plan, order: Order, actor: Act
             order, event, [ledger.Posting("fee", fee, source), ledger.Posting("adjustment", -exchanged, source)]
         )
     if row.type == "payment" and is_news and plan.explanation.payment_intent_id:
-        leg = PaymentIntent.objects.get(id=plan.explanation.payment_intent_id)
-        if leg.fee_currency in ("", row.currency):
-            leg.fee_currency = row.currency
-            leg.processing_fee_amount = (leg.processing_fee_amount or 0) + row.fee_amount
-            leg.merchant_net_amount = (leg.merchant_net_amount or 0) + row.net_amount
-            leg.save(update_fields=["fee_currency", "processing_fee_amount", "merchant_net_amount", "updated_at"])
+        _show_fee(row, plan.explanation.payment_intent_id)
+
+
+def _show_fee(row: BalanceTransaction, payment_intent_id: str) -> None:
+    """Count a movement on the payment behind it, under its order's lock; in one currency, the first that was told."""
+    PaymentIntent.objects.filter(id=payment_intent_id, fee_currency__in=["", row.currency]).update(
+        fee_currency=row.currency,
+        processing_fee_amount=Coalesce("processing_fee_amount", 0) + row.fee_amount,
+        merchant_net_amount=Coalesce("merchant_net_amount", 0) + row.net_amount,
+        updated_at=timezone.now(),
+    )
 
 
 def _tell(row: BalanceTransaction, order: Order, fee: int, exchanged: int, actor: Actor) -> Event:
