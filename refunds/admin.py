@@ -14,7 +14,7 @@ from flint.errors import FlintError
 from flint.events.models import Event
 from flint.merchants.staff import Right
 from flint.money import Money
-from orders.admin.page import typed
+from flint.typed import typed
 from orders.admin.registry import (
     OrderAction,
     Section,

@@ -1,35 +1,16 @@
 """What staff fill in to refund an order. It only reads what was typed; whether it may be is for the service to say."""
 
 import hashlib
-import re
 from typing import Any
 
 from django import forms
 
 from flint.actors import Command
-from flint.money import MAX_AMOUNT, Money, exponent
+from flint.typed import money_typed
 from orders.models import LineItem, Order
 from refunds.models import Reason
 
 HOW = (("all", "Everything left"), ("lines", "Some lines"), ("amount", "An amount"))
-
-
-def money_typed(text: str, currency: str) -> Money:
-    """
-    Read an amount as people write it: digits, and a point before the currency's own decimals.
-
-    :raises forms.ValidationError: if it is anything else, or nothing.
-    """
-    digits = exponent(currency)
-    found = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]+))?", text.strip())
-    decimals = (found[2] or "") if found else ""
-    if not found or len(decimals) > digits:
-        example = f"12.{'50'.ljust(digits, '0')[:digits]}" if digits else "12"
-        raise forms.ValidationError(f"Write the amount like {example}, without a currency sign.")
-    amount = int(found[1] + decimals.ljust(digits, "0"))
-    if not 0 < amount <= MAX_AMOUNT:
-        raise forms.ValidationError("Write an amount above zero." if not amount else "This amount is too large.")
-    return Money(amount, currency)
 
 
 class RefundForm(forms.Form):

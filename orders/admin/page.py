@@ -5,7 +5,7 @@ from typing import Any
 
 from flint.admin import badge, badges, environment_badge, words
 from flint.events.models import Event
-from flint.money import Money, exponent
+from flint.money import Money
 from orders.admin.history import history_of
 from orders.admin.registry import Figure, order_sections
 from orders.models import Charge, Discount, LineItem, Order, TaxBreakdown
@@ -172,10 +172,3 @@ def percent(units: int | None) -> str:
     """Write a percentage that is kept in units of 0.0001 %."""
     whole, rest = divmod(units or 0, 10_000)
     return f"{whole}.{rest:04}".rstrip("0").rstrip(".")
-
-
-def typed(money: Money) -> str:
-    """Write an amount as it is typed into a form: digits and a point, no currency."""
-    digits = exponent(money.currency)
-    whole = str(money.amount).rjust(digits + 1, "0")
-    return f"{whole[:-digits]}.{whole[-digits:]}" if digits else whole

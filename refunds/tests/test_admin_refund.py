@@ -13,10 +13,10 @@ from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.staff import page, signed_in
 from flint.testing.stories import eur, line, settled
+from flint.typed import money_typed
 from orders.models import Order
 from orders.services import close_order
 from payments.tests.acts import DECLINED, at_once, goes_through_after_all, nothing_moves
-from refunds.forms import money_typed
 from refunds.models import Refund
 
 
