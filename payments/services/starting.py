@@ -97,7 +97,8 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
     pay request with action ``pay`` or ``confirm_payment_intents``; without an order's id, the latter with the one
     standalone payment intent to confirm.
 
-    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderChangedRefreshRequired: by the order's state.
+    :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderNotPayable, OrderChangedRefreshRequired: by the
+        order's state.
     :raises OrderAlreadyPaid, PaymentNotRequired: by what is owed. :raises PaymentSourceRequired: and the other refusals
         of :func:`~payments.services.sources.source_of`, by what it is to be paid with.
     :raises PaymentLegSelectionRequired, PaymentIntentNotPartOfOrder, PaymentIntentNotConfirmable,
@@ -110,6 +111,7 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
         if order.status != "open":
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
+        collecting.refuse_blocked(order)
         refuse_beside_checkout(order, actor)
         _refuse_changed(order, data.get("expected_outstanding_money"))
         if data["action"] == "confirm_payment_intents":

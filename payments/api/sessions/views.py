@@ -44,6 +44,7 @@ class SessionCollection(SessionRoute):
             "ORDER_NOT_FOUND",
             "ORDER_CLOSED",
             "ORDER_ALREADY_PAID",
+            "ORDER_NOT_PAYABLE",
             "ORDER_PAYMENT_ATTEMPT_ACTIVE",
             "ORDER_PAYMENT_LEG_CHECKOUT_ACTIVE",
             "CHECKOUT_SESSION_ALREADY_EXISTS",

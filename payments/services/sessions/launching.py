@@ -85,7 +85,7 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
 
     ``data`` is a validated request of the contract. The order's current session is replaced only when it is named.
 
-    :raises OrderNotFound, OrderClosed, OrderAlreadyPaid: by the order.
+    :raises OrderNotFound, OrderClosed, OrderNotPayable, OrderAlreadyPaid: by the order.
     :raises OrderPaymentAttemptActive, OrderPaymentLegCheckoutActive: if it is being collected another way.
     :raises CheckoutSessionAlreadyExists, CheckoutSurfaceChangeNotAllowed, CheckoutSessionCurrentChanged,
         CheckoutPaymentResolving: by the session that it has.
@@ -165,6 +165,7 @@ def _make_room(order: Order, data: Mapping[str, Any], actor: Actor) -> CheckoutS
     if current is not None and order.is_collecting:
         raise CheckoutPaymentResolving(order_payment_attempt_id=order.active_attempt_id)
     collecting.refuse_while_collecting(order)
+    collecting.refuse_blocked(order)
     if not order.outstanding_amount and order.has_settled:
         raise OrderAlreadyPaid
     staged = order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id")
