@@ -10,7 +10,6 @@ from orders.models import Order
 from orders.selectors import attaches, shows
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentMethod, PaymentOperation
 from payments.models.intents import CONFIRMABLE
-from payments.models.methods import M
 from payments.processors import processor_of
 
 TYPES = {"card": "card", "ach_debit": "us_bank_account", "affirm": "affirm", "apple_pay": "card", "google_pay": "card"}
@@ -126,13 +125,8 @@ def readable_intents(actor: Actor) -> QuerySet[PaymentIntent]:
 
 
 def readable_methods(actor: Actor) -> QuerySet[PaymentMethod]:
-    """
-    Return the actor's payment methods with all that a list shows: one statement.
-
-    A buyer's are the active ones of the customer that its checkout acts for.
-    """
-    rows = PaymentMethod.objects.of(actor).select_related("environment", "customer")
-    return rows.filter(customer_id=actor.customer_id, status=M.ACTIVE) if actor.is_buyer else rows
+    """Return the actor's payment methods with all that a list shows: one statement."""
+    return PaymentMethod.objects.of(actor).select_related("environment", "customer")
 
 
 def read_intent(payment_intent_id: str, *, actor: Actor) -> PaymentIntent:

@@ -1,14 +1,16 @@
 """What a customer has left with us to pay with, and how it came to be saved."""
 
 from datetime import datetime
+from typing import Self
 
 import django_fsm as fsm
 from django.db import models
 from django.db.models import Q
 
+from flint.actors import Actor
 from flint.errors import NotFound
 from flint.ids import PublicIdField
-from flint.records import Record, StatefulRecord
+from flint.records import EnvironmentQuerySet, Record, StatefulRecord
 
 
 class PaymentMethodNotFound(NotFound):
@@ -31,6 +33,15 @@ class Usage(models.TextChoices):
     ON_SESSION = "on_session"
 
 
+class PaymentMethodQuerySet(EnvironmentQuerySet):
+    """Payment methods. A buyer sees those of the customer that the checkout acts for, as long as they can be used."""
+
+    def of(self, actor: Actor) -> Self:
+        """Keep to what the actor may see: its environment, and for a buyer the active ones of its own customer."""
+        rows = self.filter(environment_id=actor.environment_id)
+        return rows.filter(customer_id=actor.customer_id, status=M.ACTIVE) if actor.is_buyer else rows
+
+
 class PaymentMethod(StatefulRecord):
     """
     A card of a customer that may be charged again. What is kept is what a receipt shows.
@@ -41,6 +52,7 @@ class PaymentMethod(StatefulRecord):
     """
 
     missing = PaymentMethodNotFound
+    objects = PaymentMethodQuerySet.as_manager()
 
     id = PublicIdField(prefix="pm")
     customer = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, related_name="payment_methods")

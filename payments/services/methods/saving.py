@@ -1,4 +1,4 @@
-"""Beginning to save a card: write it down, call the processor, record the answer; a repeat goes on with the same one."""
+"""Beginning to save a card: write it down, call the processor, record the answer; a repeat goes on with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
