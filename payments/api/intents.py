@@ -25,7 +25,14 @@ from orders.models import Customer
 from orders.models.orders import Origin
 from payments import selectors, services
 from payments.api.inputs import MAX_URL, PAYMENT_OPTIONS, CancelInput, token_field
-from payments.api.outputs import FLOWS, PAYMENT_FLOWS, REFUND_STATUSES, LegResultOutput, PaymentIntentOutput
+from payments.api.outputs import (
+    DISPUTE_STATUSES,
+    FLOWS,
+    PAYMENT_FLOWS,
+    REFUND_STATUSES,
+    LegResultOutput,
+    PaymentIntentOutput,
+)
 from payments.api.views import SOURCE
 from payments.models.intents import CaptureMethod, IntentStatus, TransactionPurpose
 
@@ -118,6 +125,7 @@ class IntentQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
     external_reference_id = ExternalReferenceField(required=False, lookup="external_reference_id")
     currency = StrictString(required=False, pattern=r"^[A-Z]{3}$", code="INVALID_CURRENCY", lookup="currency")
     refund_status = Several(REFUND_STATUSES, code="INVALID_REFUND_STATUS")
+    dispute_status = Several(DISPUTE_STATUSES, code="INVALID_DISPUTE_STATUS", lookup="dispute_status__in")
     query = StrictString(required=False, code="INVALID_QUERY")
 
     def apply(self, rows: QuerySet) -> QuerySet:
