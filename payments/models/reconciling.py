@@ -31,7 +31,8 @@ class ReconcileRun(StatefulRecord):
     One comparison of an environment with its processor over ``[since, until)``. One at a time, by constraint.
 
     ``counts`` is by kind of object: compared, imported, differing. ``cursor`` is how far it came, so that it can be
-    taken up again. ``lease_until`` is when its worker counts as dead, ``lease_token`` names that worker.
+    taken up again. ``is_routine`` tells one of the rows that leave no gap from one for which somebody chose a window.
+    ``lease_until`` is when its worker counts as dead, ``lease_token`` names that worker.
     """
 
     missing = ReconcileRunNotFound
@@ -41,6 +42,7 @@ class ReconcileRun(StatefulRecord):
     status = fsm.FSMField(choices=RunStatus.choices, default=RunStatus.RUNNING, protected=True)
     since = models.DateTimeField()
     until = models.DateTimeField()
+    is_routine = models.BooleanField(default=True)
     actor_kind = models.CharField(max_length=12)
     actor_id = models.CharField(max_length=40, blank=True)
     actor_label = models.CharField(max_length=255, blank=True)

@@ -62,9 +62,10 @@ def begin_run(
     since: datetime | None = None,
     until: datetime | None = None,
     at: datetime | None = None,
+    by_task: bool = True,
 ) -> ReconcileRun:
     """
-    Write down a run, to be carried out by :func:`carry_out` or by the task that is started after commit.
+    Write down a run. A task carries it out, or, without ``by_task``, the caller by :func:`carry_out`.
 
     Without a window it takes up the newest run if that broke off or its worker died; otherwise it looks at everything
     since the last complete run, and at least at three days.
@@ -83,7 +84,8 @@ def begin_run(
                 raise ReconciliationRunning(reconcile_run_id=newest.id)
             newest.fail(error="Its worker was silent for too long.", at=at)
             newest.save()
-        if newest and newest.status == "failed" and since is None and until is None:
+        is_routine = since is None and until is None
+        if newest and newest.status == "failed" and newest.is_routine and is_routine:
             run = newest
             run.take_up()
         else:
@@ -96,6 +98,7 @@ def begin_run(
                 processor=environment.processor,
                 since=since,
                 until=until,
+                is_routine=is_routine,
                 actor_kind=actor.kind,
                 actor_id=actor.id,
                 actor_label=actor.label,
@@ -103,7 +106,8 @@ def begin_run(
         # Whoever takes it up first has it; until then it may only be started again once the lease is over.
         run.lease_until = at + LEASE
         run.save()
-        after_commit(tasks.reconcile, run_id=run.id)
+        if by_task:
+            after_commit(tasks.reconcile, run_id=run.id)
     return run
 
 
@@ -153,11 +157,10 @@ def start_due(*, at: datetime | None = None) -> int:
     """
     at = at or timezone.now()
     started = 0
-    recent = ReconcileRun.objects.filter(environment=OuterRef("pk"), created_at__gt=at - EVERY, status="succeeded")
+    routine = ReconcileRun.objects.filter(environment=OuterRef("pk"), is_routine=True)
+    recent = routine.filter(until__gt=at - EVERY, status="succeeded")
     busy = ReconcileRun.objects.filter(environment=OuterRef("pk"), status="running", lease_until__gt=at)
-    resting = ReconcileRun.objects.filter(
-        environment=OuterRef("pk"), status="failed", finished_at__gt=at - RESUME_AFTER
-    )
+    resting = routine.filter(status="failed", finished_at__gt=at - RESUME_AFTER)
     due = Environment.objects.exclude(processor="").exclude(Exists(recent) | Exists(busy) | Exists(resting))
     for environment in due.order_by("id").iterator():
         if not is_comparable(environment):
@@ -352,5 +355,5 @@ def _batches(states: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 def _compared_until(environment_id: str) -> datetime | None:
-    complete = ReconcileRun.objects.filter(environment_id=environment_id, status="succeeded")
+    complete = ReconcileRun.objects.filter(environment_id=environment_id, status="succeeded", is_routine=True)
     return complete.order_by("-until").values_list("until", flat=True).first()
