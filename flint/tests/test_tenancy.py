@@ -2,12 +2,19 @@
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from flint import actors
 from flint.api.documents import document
 from flint.testing import stories
 from flint.testing.stories import eur, line, settled, wire
 from orders import services
 from orders.models import Order
+from payments.processors.base import BalanceTransactionState, PayoutState
+from payments.processors.sandbox import setups
+from payments.services.methods import save_method
+from payments.services.movements import record_movements
+from payments.services.payouts import record_payout
 
 LINE = {"name": "Tea", "unit_price_money": wire(eur(100))}
 CHARGE = {"name": "Gift wrap", "type": "other", "amount_money": wire(eur(100))}
@@ -31,6 +38,7 @@ BODIES = {
     ("post", "/v1/payment-intents/{payment_intent_id}/confirm"): {"payment_source_token": "pm_card_visa"},
     ("post", "/v1/payment-intents/{payment_intent_id}/capture"): {},
     ("post", "/v1/payment-intents/{payment_intent_id}/cancel"): {},
+    ("post", "/v1/payment-methods/{payment_method_id}/set-default"): None,
 }
 """What each verb must be sent to get as far as looking for what it names."""
 
@@ -53,8 +61,41 @@ def theirs(environment) -> dict[str, str]:
         "order_charge_id": order.charges.get().id,
         "payment_intent_id": order.payment_intents.get().id,
         "order_payment_attempt_id": paid.attempt.id,
+        "payment_method_id": saved_card(environment, customer),
         "refund_id": refund.id,
+        **balance(environment, refund),
     }
+
+
+def saved_card(environment, customer) -> str:
+    """A card that the customer has saved."""
+    saved = save_method(data={"customer_id": customer.id}, actor=stories.actor_in(environment))
+    setups.complete(saved.setup.client_secret, token="pm_card_visa")
+    stories.deliver_notices(environment)
+    return saved.method.id
+
+
+def balance(environment, refund) -> dict[str, str]:
+    """A movement of the balance and a payout, as the processor tells of them."""
+    actor, at = actors.processor(environment.id, "sandbox"), timezone.now()
+    payout = record_payout(
+        PayoutState("sbo_1", "in_transit", eur(900), environment.id, created_at=at), processor="sandbox", actor=actor
+    )
+    told = BalanceTransactionState(
+        reference="sbb_1",
+        type="refund",
+        status="available",
+        amount=-100,
+        fee_amount=0,
+        net_amount=-100,
+        currency="EUR",
+        environment_id=environment.id,
+        occurred_at=at,
+        source_kind="refund",
+        source_reference=refund.legs.get().reference,
+    )
+    (movement,) = record_movements([told], processor="sandbox", actor=actor)
+    return {"balance_transaction_id": movement.id, "payout_id": payout.id}
 
 
 def fill(template: str, ids: dict[str, str]) -> str:
@@ -121,7 +162,7 @@ def test_a_body_cannot_name_somebody_elses_rows(theirs, other_api, api):
 
 
 def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
-    for path in ("/v1/orders", "/v1/refunds", "/v1/customers", "/v1/payment-intents"):
+    for path in ("/v1/orders", "/v1/refunds", "/v1/customers", "/v1/payment-intents", "/v1/payment-methods"):
         assert other_api.get(path).data == []
     for query in ({"customer_id": theirs["customer_id"]}, {"query": theirs["order_id"]}):
         assert other_api.get("/v1/orders", query).data == []
