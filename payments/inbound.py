@@ -20,8 +20,8 @@ from payments import tasks
 from payments.models import ProcessorNotice
 from payments.processors import processor_of
 from payments.processors.base import NotOurs, Processor
-from payments.services.payouts import record_payout
 from payments.services.methods.recording import record_setup
+from payments.services.payouts import record_payout
 from payments.services.recording import DoesNotFit, record_payment
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,5 @@
 """Payment intents by themselves: those made without an order, and the list of all."""
 
-import re
-
 from django.db.models import F, Q, QuerySet
 
 from flint.api.fields import (
@@ -20,10 +18,10 @@ from flint.api.paging import paginate
 from flint.api.queries import AmountFilter, CreatedFilter, Expand, ListQuery, Query, Several, UpdatedFilter
 from flint.api.serializers import Input, Patch
 from flint.api.views import ApiView
-from flint.errors import InvalidInput
 from orders.models import Customer
 from orders.models.orders import Origin
 from payments import selectors, services
+from payments.api.devices import buyer_device
 from payments.api.inputs import MAX_URL, PAYMENT_OPTIONS, CancelInput, token_field
 from payments.api.outputs import (
     DISPUTE_STATUSES,
@@ -37,7 +35,6 @@ from payments.api.views import SOURCE
 from payments.models.intents import CaptureMethod, IntentStatus, TransactionPurpose
 
 MOST_CUSTOMERS = 1_000
-DEVICE = re.compile(r"[a-f0-9]{32}")
 READ, WRITE = "payments.payment_intents.read", "payments.payment_intents.write"
 OF_NO_ORDER = ["PAYMENT_INTENT_NOT_FOUND", "ORDER_PAYMENT_FLOW_REQUIRED"]
 AMOUNTS = ["CURRENCY_MISMATCH", "INVALID_TIP_AMOUNT", "RESOURCE_NOT_FOUND"]
@@ -48,10 +45,6 @@ REFUNDED = {
     "refunded": Q(refunded_amount__gt=0, refunded_amount__gte=F("captured_amount")),
 }
 """Which payment intents have a refund status; it follows from their amounts."""
-
-
-class InvalidBuyerDevice(InvalidInput):
-    message = "The header 'Flint-Buyer-Device' is 32 lower-case hexadecimal digits."
 
 
 class CreateIntentInput(Input):
@@ -241,6 +234,7 @@ class IntentView(IntentRoute):
 
 
 class IntentConfirmation(IntentRoute):
+    headers = {"POST": ["BuyerDevice"]}
     inputs = {"POST": ConfirmIntentInput}
     outputs = {"POST": PaymentIntentOutput}
     names = {"POST": "confirm_payment_intent"}
@@ -265,12 +259,10 @@ class IntentConfirmation(IntentRoute):
 
         A decline is an ordinary answer: the payment intent waits for another payment method and carries
         `last_payment_error`. After the buyer's step, call again without a credential. One that is `processing` is
-        settled later by itself. The header `Flint-Buyer-Device` may name the buyer's device.
+        settled later by itself. A saved payment method is charged as one whose owner is absent, unless the header
+        `Flint-Buyer-Device` names their device.
         """
-        device = request.headers.get("Flint-Buyer-Device")
-        if device is not None and not DEVICE.fullmatch(device):
-            raise InvalidBuyerDevice(param="Flint-Buyer-Device")
-        data = self.validated()
+        data = {**self.validated(), "buyer_device": buyer_device(request)}
         return self.reply_intent(
             services.confirm_intent(payment_intent_id=payment_intent_id, data=data, actor=request.actor)
         )

@@ -83,6 +83,7 @@ def make_calls(started: Started, *, actor: Actor) -> None:
             token=token,
             return_url=leg.payment_return_url,
             customer_reference=leg.payment_method.customer_reference if leg.payment_method else "",
+            is_off_session=leg.payment_method is not None and not started.is_attended,
         )
         try:
             state = processor_of(leg.processor).confirm(request)

@@ -82,11 +82,16 @@ class IdempotencyKeyReused(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt that is written down, and the calls to make for it: each operation with the token to pay with."""
+    """
+    An attempt that is written down, and the calls to make for it: each operation with the token to pay with.
+
+    ``is_attended`` tells that the buyer is there to act, should their bank ask.
+    """
 
     attempt: PaymentAttempt
     calls: Sequence[tuple[PaymentOperation, str]]
     is_repeat: bool = False
+    is_attended: bool = True
 
 
 def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor) -> Started:
@@ -281,7 +286,7 @@ def _write_down(
         payment_intent_ids=[leg.id for leg, _ in legs],
     )
     order.save()
-    return Started(attempt, calls)
+    return Started(attempt, calls, is_attended=actor.is_buyer or bool(data.get("buyer_device")))
 
 
 def _new_attempt(order: Order, actor: Actor, data: Mapping[str, Any], *, mode: str) -> PaymentAttempt:
