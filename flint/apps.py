@@ -9,4 +9,6 @@ class FlintConfig(AppConfig):
 
     def ready(self) -> None:
         # Makes this app the current one, so that shared tasks are sent to our broker from every process.
-        from flint import celery  # noqa: F401
+        from flint import celery, tracing  # noqa: F401
+
+        tracing.check()

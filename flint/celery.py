@@ -17,6 +17,8 @@ from celery.signals import setup_logging
 from django.conf import settings
 from django.db import transaction
 
+from flint import observing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flint.settings")
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,7 @@ SWEEPS = {
     "payments.processors.sandbox.tasks.deliver_notices": 5,
     "flint.api.tasks.purge_idempotency_records": 3600,
     "payments.tasks.purge_notices": 3600,
+    "flint.events.tasks.tally_events": 15,
 }
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
 REDELIVERY_SECONDS = 15
@@ -149,12 +152,15 @@ class Publisher:
             self._count(task, "silent")
             return
         try:
-            task.apply_async(kwargs=kwargs, retry=False)
+            task.apply_async(kwargs=kwargs, retry=False, headers=observing.headers())
         except Exception as error:  # noqa: BLE001 - the fact is committed; whatever ails the broker must not undo it.
             self.silent_until = time.monotonic() + SILENCE_SECONDS
             self._count(task, type(error).__name__)
 
     def _count(self, task: celery.Task, reason: str) -> None:
+        from flint import metrics
+
+        metrics.tasks_lost.inc()
         with self.lock:
             self.lost += 1
         log.warning("task_left_to_the_sweep", task=task.name, reason=reason, lost=self.lost)

@@ -46,6 +46,7 @@ def prepare_environment(arguments: list[str]) -> None:
     os.environ.setdefault("FLINT_BASE_URL", f"http://localhost:{port}")
     os.environ.setdefault("FLINT_INTERNAL_URL", f"http://{LOOPBACK}:{port}")
     os.environ.setdefault("FLINT_SECRET_KEY", home.secret_key)
+    os.environ.setdefault("FLINT_METRICS_DIR", str(home.path / "metrics"))
     os.environ.setdefault("FLINT_HOSTS", "localhost,127.0.0.1,[::1]")
 
 

@@ -12,6 +12,9 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     DATABASE_URL          PostgreSQL 15 or newer, in place of the embedded one
     DATABASE_REPLICA_URL  a read replica of it, for reports
     REDIS_URL             Celery broker and cache, in place of the database and the process's memory
+    FLINT_METRICS_TOKEN   what Prometheus sends to be given /metrics; without one only this machine's own install tells
+    FLINT_METRICS_DIR     a folder where the processes of one machine keep their measurements side by side
+    FLINT_OTEL_ENDPOINT   an OpenTelemetry collector that takes OTLP over HTTP; FLINT_OTEL_SERVICE is our name there
     STRIPE_TIMEOUT        seconds that Stripe has for an answer
     STRIPE_API_BASE       a server that speaks Stripe's API, for keys entered in the admin, if not Stripe's own
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
@@ -66,6 +69,12 @@ ENCRYPTION_KEYS = env.list("FLINT_ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 if any(len(key) < 32 or len(set(key)) < 8 for key in ENCRYPTION_KEYS):
     raise ImproperlyConfigured("A key in FLINT_ENCRYPTION_KEYS can be guessed: use 50 random characters, no comma.")
 STRIPE_TIMEOUT = env.float("STRIPE_TIMEOUT", default=30.0)
+METRICS_TOKEN = env.str("FLINT_METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("FLINT_METRICS_TOKEN can be guessed: use 16 random characters or more.")
+METRICS_DIR = env.str("FLINT_METRICS_DIR", default="")
+OTEL_ENDPOINT = env.str("FLINT_OTEL_ENDPOINT", default="").rstrip("/")
+OTEL_SERVICE = env.str("FLINT_OTEL_SERVICE", default="flint")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 NOTICES_KEPT_DAYS = env.int("FLINT_NOTICES_KEPT_DAYS", default=90)
 
@@ -110,6 +119,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "flint.observing.ObservingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "flint.api.middleware.ApiMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -3,11 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from flint import health
+from flint import health, metrics
 
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
+    path("metrics", metrics.scrape),
     path("admin/", admin.site.urls),
     path("sandbox/", include("payments.processors.sandbox.urls")),
     path("", include("orders.api.urls")),

@@ -75,3 +75,22 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.type}" if self.sequence else self.type
+
+
+class EventTally(models.Model):
+    """
+    How many events of a type there have been, for metrics: counted as they come in, so that nothing is counted twice.
+
+    The newest event counted is the greatest ``last_event_id`` of all rows. Events themselves are the truth.
+    """
+
+    type = models.CharField(max_length=64)
+    mode = models.CharField(max_length=4)
+    count = models.BigIntegerField(default=0)
+    last_event_id = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="event_tally_once", fields=["type", "mode"])]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.mode}: {self.count}"

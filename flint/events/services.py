@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from django.db import models
+import structlog
+from django.db import models, transaction
 
 from flint.actors import Actor
 from flint.events.models import Event
+
+log = structlog.get_logger(__name__)
 
 
 class Remembered(Protocol):
@@ -60,6 +63,7 @@ def record(order: Remembered, type: str, *, subject: models.Model, actor: Actor,
     )
     order.told_balance_amount = balance
     event.save(force_insert=True)
+    _write_down([event])
     return event
 
 
@@ -72,7 +76,7 @@ def record_all_apart(
     environment_id: str, type: str, *, subjects: Sequence[models.Model], actor: Actor, **data: Any
 ) -> list[Event]:
     """Remember the same fact of several subjects, in one statement; otherwise as :func:`record_apart`."""
-    return Event.objects.bulk_create(
+    made = Event.objects.bulk_create(
         Event(
             environment_id=environment_id,
             type=type,
@@ -87,3 +91,25 @@ def record_all_apart(
         )
         for subject in subjects
     )
+    _write_down(made)
+    return made
+
+
+def _write_down(made: Sequence[Event]) -> None:
+    """Log what happened once it is committed: ids and words, and nothing of what an event tells beyond them."""
+
+    def write() -> None:
+        for event in made:
+            log.info(
+                "event.committed",
+                type=event.type,
+                event_id=event.id,
+                order_id=event.order_id,
+                subject_type=event.subject_type,
+                subject_id=event.subject_id,
+                actor_kind=event.actor_kind,
+                environment_id=event.environment_id,
+                **({"request_id": event.request_id} if event.request_id else {}),
+            )
+
+    transaction.on_commit(write, robust=True)

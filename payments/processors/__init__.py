@@ -4,7 +4,13 @@ from payments.processors.base import Processor
 
 
 def processor_of(name: str) -> Processor:
-    """Return the adapter of that name. :raises LookupError: if there is none."""
+    """Return the adapter of that name, watched. :raises LookupError: if there is none."""
+    from payments.processors.observed import Observed
+
+    return Observed(_adapter(name))
+
+
+def _adapter(name: str) -> Processor:
     if name == "sandbox":
         from payments.processors.sandbox.adapter import SandboxProcessor
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -71,6 +72,8 @@ class Command(BaseCommand):
         is_embedded, database = settings.IS_EMBEDDED, home.database
         home.ready.unlink(missing_ok=True)
         crew.clear(home)
+        # What processes measured that are gone; Prometheus knows how to go on from nothing.
+        shutil.rmtree(home.path / "metrics", ignore_errors=True)
         running.check_port(port)
         if fresh:
             if not is_embedded:
