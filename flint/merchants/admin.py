@@ -1,13 +1,18 @@
 """Merchants in the admin: what is set up, for owners and developers. Secrets are not kept, so none can be shown."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 
 from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment
 from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember
 from flint.merchants.staff import Access, Right
+
+environment_links: list[Callable[[HttpRequest, Environment], tuple[str, str] | None]] = []
+"""Where else an environment can be looked at. Each says a label and an address, or nothing to whom it is not for."""
 
 
 class SetupAdmin(ReadOnlyAdmin):
@@ -41,9 +46,18 @@ class EnvironmentAdmin(SetupAdmin):
     list_select_related = ("merchant",)
     fields = ("id", "merchant_name", "name", "kind", "sandbox_id", "processor", "is_default", "created")
     readonly_fields = fields
+    change_form_outer_before_template = "admin/environment_links.html"
 
     def theirs(self, access: Access) -> Q:
         return Q(id__in=access.environment_ids(self.right))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        """Show an environment, and where else it can be looked at."""
+        environment = self.find(request, object_id)
+        links = [found for link in environment_links if (found := link(request, environment))]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
 
     @admin.display(description="Kind")
     def kind_badge(self, environment: Environment) -> str:

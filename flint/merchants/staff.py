@@ -14,6 +14,8 @@ class Right(StrEnum):
     READ_SALES = "read_sales"
     """See orders, customers, payments and refunds."""
     REFUND = "refund"
+    DECIDE_DISPUTE = "decide_dispute"
+    """Write off what a dispute took, or have it collected again."""
     ADD_NOTE = "add_note"
     READ_SETUP = "read_setup"
     """See the merchant, its environments and its API keys."""
@@ -22,15 +24,31 @@ class Right(StrEnum):
     """Try a processor's notice again, or set it aside."""
     READ_BALANCE = "read_balance"
     """See what a processor keeps for the merchant, what moved it and what was paid out."""
+    RECONCILE = "reconcile"
+    """Compare our books with a processor's, and deal with what differs."""
     CONNECT_PROCESSOR = "connect_processor"
     """Enter a processor's keys, and take them out."""
+    PLAY_PROCESSOR = "play_processor"
+    """Do in a sandbox what the processor, a bank or a buyer would do."""
 
 
 ROLE_RIGHTS: dict[str, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.FINANCE: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.HANDLE_NOTICES, Right.READ_BALANCE}),
+    Role.FINANCE: frozenset(
+        {
+            Right.READ_SALES,
+            Right.REFUND,
+            Right.DECIDE_DISPUTE,
+            Right.ADD_NOTE,
+            Right.HANDLE_NOTICES,
+            Right.READ_BALANCE,
+            Right.RECONCILE,
+        }
+    ),
     Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
-    Role.DEVELOPER: frozenset({Right.READ_SALES, Right.READ_SETUP, Right.HANDLE_NOTICES, Right.CONNECT_PROCESSOR}),
+    Role.DEVELOPER: frozenset(
+        {Right.READ_SALES, Right.READ_SETUP, Right.HANDLE_NOTICES, Right.CONNECT_PROCESSOR, Right.PLAY_PROCESSOR}
+    ),
 }
 
 

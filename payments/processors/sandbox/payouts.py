@@ -37,8 +37,8 @@ FAILURES = {
 """Why a bank sends a payout back."""
 
 
-def pay_out_daily(at: datetime, environment_id: str | None = None) -> int:
-    """Make the automatic payouts of every midnight up to then, and return how many."""
+def pay_out_daily(at: datetime, environment_id: str | None = None, *, now: datetime | None = None) -> int:
+    """Make the automatic payouts of every midnight up to ``at``, none later than ``now``, and return how many."""
     waiting = SandboxBalanceTransaction.objects.filter(
         settled_by__isnull=True, status=balance.Status.AVAILABLE, available_at__lt=_midnight(at)
     )
@@ -51,7 +51,10 @@ def pay_out_daily(at: datetime, environment_id: str | None = None) -> int:
         .values_list("environment_id", "currency", TruncDate("available_at", tzinfo=UTC))
         .distinct()
     )
-    return sum(_pay_out(environment, currency, _midnight_after(day)) for environment, currency, day in sorted(days))
+    now = now or at
+    return sum(
+        _pay_out(environment, currency, _midnight_after(day), now) for environment, currency, day in sorted(days)
+    )
 
 
 def pay_out(environment_id: str, *, money: Money, at: datetime, description: str = "") -> SandboxPayout:
@@ -117,14 +120,15 @@ def cancel(payout: SandboxPayout, *, at: datetime) -> None:
     _tell(payout, "payout.canceled", at)
 
 
-def _pay_out(environment_id: str, currency: str, at: datetime) -> bool:
-    """Settle all that was available before ``at`` by one payout, if there is something to pay out."""
+def _pay_out(environment_id: str, currency: str, midnight: datetime, now: datetime) -> bool:
+    """Settle all that was available before midnight by one payout, if there is something to pay out."""
+    at = min(midnight, now)
     with transaction.atomic(durable=True):
         # Everybody who takes from the balance locks the account, so nothing is paid out twice.
         if not _lock_account(environment_id).pays_out_daily:
             return False
         waiting = balance.unsettled(environment_id).filter(
-            currency=currency, status=balance.Status.AVAILABLE, available_at__lt=at
+            currency=currency, status=balance.Status.AVAILABLE, available_at__lt=midnight
         )
         # Settled first and summed up after: what somebody books in between is in neither. The foreign key to the
         # payout, which follows, is checked at commit.
