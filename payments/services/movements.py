@@ -46,6 +46,7 @@ def record_movements(
 ) -> list[BalanceTransaction]:
     """
     Store what is new, take over what went on, and book what can be explained; what is known already changes nothing.
+    Return the rows as they were before they were booked.
 
     ``payout`` is the payout that paid all of them out, when that was asked for.
 
