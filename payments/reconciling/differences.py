@@ -17,9 +17,12 @@ WRITTEN = ("text", "our_amount", "our_currency", "their_amount", "their_currency
 WRITTEN += ("first_seen_at", "resolved_at", "ignored_at", "ignored_reason", "ignored_by", "updated_at")
 
 
-class ReasonRequired(InvalidInput):
-    code = "REASON_REQUIRED"
-    message = "Say why it can be ignored."
+MAX_REASON = 500
+
+
+class DifferenceReasonRequired(InvalidInput):
+    code = "DIFFERENCE_REASON_REQUIRED"
+    message = f"Say in at most {MAX_REASON} characters why nothing has to be done."
 
 
 class DifferenceNotOpen(Conflict):
@@ -91,24 +94,26 @@ def ignore_difference(difference_id: str, *, reason: str, actor: Actor, at: date
     """
     Take a difference off the work list, with a reason and a name. It comes back if its amounts change.
 
-    :raises ReasonRequired, DifferenceNotOpen: if there is no reason, or nothing to ignore any more.
+    :raises DifferenceReasonRequired: if the reason is empty or too long.
+    :raises DifferenceNotOpen: if there is nothing to ignore any more.
     """
     at = at or timezone.now()
     reason = reason.strip()
-    if not reason:
-        raise ReasonRequired(param="reason")
+    if not 0 < len(reason) <= MAX_REASON or "\0" in reason:
+        raise DifferenceReasonRequired(param="reason")
     with transaction.atomic():
         row = ReconcileDifference.objects.of(actor).lock(id=difference_id)
         if row.status != "open":
             raise DifferenceNotOpen
         row.ignored_at, row.ignored_reason, row.ignored_by = at, reason, actor.label or actor.id
         row.save(update_fields=["ignored_at", "ignored_reason", "ignored_by", "updated_at"])
+        # The reason is a person's own words, so it stays on the row, which can be forgotten, unlike an event.
         events.record_apart(
             row.environment_id,
             "reconciliation.difference_ignored",
             subject=row,
             actor=actor,
-            reason=reason,
+            kind=row.kind,
             problem=row.problem,
             reference=row.reference,
         )
