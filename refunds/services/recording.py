@@ -143,7 +143,7 @@ def _succeed(order: Order, leg: RefundLeg, actor: Actor) -> None:
         [
             ledger.Posting("refund_released", leg.amount, leg.id),
             ledger.Posting("refund", leg.amount, leg.id),
-            *_credits(leg, suffix=""),
+            *credits_of(leg, suffix=""),
         ],
     )
 
@@ -156,7 +156,7 @@ def _fail(order: Order, leg: RefundLeg, reason: str, actor: Actor) -> None:
     leg.fail(reason=reason if reason in FAILURE_REASONS else "refund_failed")
     if was_done:
         booking.take_back(order, leg)
-        postings = [ledger.Posting("refund_reversed", leg.amount, leg.id), *_credits(leg, suffix="_reversed")]
+        postings = [ledger.Posting("refund_reversed", leg.amount, leg.id), *credits_of(leg, suffix="_reversed")]
     else:
         booking.release(order, leg)
         postings = [ledger.Posting("refund_released", leg.amount, leg.id)]
@@ -177,7 +177,7 @@ def _fail(order: Order, leg: RefundLeg, reason: str, actor: Actor) -> None:
     rebook(order, leg.payment_intent_id, actor=actor)
 
 
-def _credits(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
+def credits_of(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
     """Return what is no longer owed because of a leg, by what it was recognised as when it was sold."""
     rows: list[RefundAllocation] = [] if leg.is_correction else list(leg.allocations.all())
     taxes = sum(row.tax_amount + row.inclusive_tax_amount for row in rows)
