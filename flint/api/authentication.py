@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -80,14 +81,23 @@ class CredentialAuthentication(BaseAuthentication):
         session_id = request.headers.get("X-Checkout-Session-ID")
         secret = request.headers.get("X-Checkout-Session-Secret")
         if session_id is None and secret is None:
-            return self._key(request)
+            return self._known(self._key(request))
         if "Authorization" in request.headers or "X-API-Key" in request.headers:
             raise AmbiguousAuth("Send an API key or a checkout session's credential, not both.")
         if not session_id:
             raise CheckoutSessionAuthRequired()
         if not secret:
             raise CheckoutSessionSecretRequired()
-        return self._buyer(request, session_id, secret)
+        return self._known(self._buyer(request, session_id, secret))
+
+    @staticmethod
+    def _known(found: tuple[Actor, ApiKey | None]) -> tuple[Actor, ApiKey | None]:
+        """Let every line that is logged from now on say for whom."""
+        actor, _ = found
+        structlog.contextvars.bind_contextvars(
+            environment_id=actor.environment_id, actor_kind=actor.kind, actor_id=actor.id
+        )
+        return found
 
     def _buyer(self, request, session_id: str, secret: str) -> tuple[Actor, None]:
         (check,) = _buyer_checks

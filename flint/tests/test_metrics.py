@@ -1,5 +1,6 @@
 """What Prometheus is told, by whom it may be asked, and that no number costs a sale anything."""
 
+import os
 import re
 import subprocess
 import sys
@@ -235,8 +236,6 @@ class TestRequests:
             "registry = CollectorRegistry(); MultiProcessCollector(registry)\n"
             "print(generate_latest(registry).decode())\n"
         )
-        import os
-
         environ = {**os.environ, "FLINT_METRICS_DIR": str(tmp_path / "metrics")}
         said = [
             subprocess.run(
