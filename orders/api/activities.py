@@ -69,6 +69,7 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "refund.created": (None, "Refund of {amount} requested"),
     "refund.succeeded": ("refund", "Refund of {amount} paid out"),
     "refund.failed": ("refund_failed", "Refund of {amount} failed"),
+    "refund.explained": (None, "Refund of {amount} explained"),
     "refund.canceled": (None, "Refund of {amount} canceled"),
     "dispute.created": (None, "Payment disputed"),
     "dispute.updated": (None, "Dispute updated"),

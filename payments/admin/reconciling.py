@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -46,7 +46,9 @@ class ReconcileRunAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """Show the runs, with a button for each environment that the user may compare."""
-        if request.method == "POST":
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         buttons = [
             {"environment": each, "url": reverse("admin:payments_reconcilerun_start", args=[each.id])}
@@ -57,7 +59,10 @@ class ReconcileRunAdmin(ReadOnlyAdmin):
 
     def start_view(self, request: HttpRequest, environment_id: str) -> HttpResponse:
         """Start a run of one environment, and show how it gets on."""
-        if not access_of(request.user).may(Right.RECONCILE, environment_id):
+        access = access_of(request.user)
+        if not access.may(self.right, environment_id):
+            raise Http404("There is no such environment, or it is not yours to see.")
+        if not access.may(Right.RECONCILE, environment_id):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
