@@ -35,10 +35,12 @@ for model in (auth.User, auth.Group):
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,255}")
 
 TONES = {
-    "good": {"paid", "succeeded", "active", "handled"},
-    "warn": {"partially_paid", "partially_refunded", "requires_action", "requires_capture", "pending", "processing"},
-    "info": {"open", "refunded", "received", "in_transit", "finalizing", "requires_confirmation"},
-    "bad": {"failed", "revoked", "expired", "unmatched", "over_collected"},
+    "good": {"paid", "succeeded", "active", "handled", "won", "prevented"},
+    "warn": {"partially_paid", "partially_refunded", "requires_action", "requires_capture", "pending", "processing"}
+    | {"needs_response", "warning_needs_response"},
+    "info": {"open", "refunded", "received", "in_transit", "finalizing", "requires_confirmation"}
+    | {"under_review", "warning_under_review"},
+    "bad": {"failed", "revoked", "expired", "unmatched", "over_collected", "lost"},
 }
 
 
