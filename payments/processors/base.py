@@ -360,6 +360,7 @@ class Processor(ABC):
     ) -> RefundState | None:
         """Return the refund that our operation made, or None if it made none. ``since`` as in :meth:`find_payment`."""
 
+    @abstractmethod
     def begin_setup(self, request: SetupRequest) -> SetupState:
         """
         Begin to save a card; the browser goes on with the ``client_secret``.
@@ -367,28 +368,28 @@ class Processor(ABC):
         Makes the customer at the processor where it has none yet. Repeating the same operation id returns the same
         setup, as it is now, with its secret.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def retrieve_setup(self, *, environment_id: str, reference: str) -> SetupState | None:
         """Return a setup by the processor's reference, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find_setup(self, *, environment_id: str, operation_id: str, since: datetime | None = None) -> SetupState | None:
         """Return the setup that our operation began, or None. ``since`` as in :meth:`find_payment`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def detach(self, *, environment_id: str, token: str, operation_id: str) -> None:
         """Have the processor forget a saved card. One that is forgotten already, or unknown, is no error."""
-        raise NotImplementedError
 
+    @abstractmethod
     def retrieve_dispute(self, *, environment_id: str, reference: str) -> DisputeState | None:
         """Return a dispute by the processor's reference, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def retrieve_payout(self, *, environment_id: str, reference: str) -> PayoutState | None:
         """Return a payout by the processor's reference, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_payments(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PaymentState]:
         """
         Go through every payment made in a stretch of time, newest first, in flat memory.
@@ -396,20 +397,20 @@ class Processor(ABC):
         Those that nobody here asked for come too: their ids of ours are empty, or somebody else's. ``until`` is
         exclusive, ``since`` inclusive. So do the other lists. They raise as any call does, also on the way.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def list_refunds(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[RefundState]:
         """Go through every refund made in a stretch of time, as :meth:`list_payments`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_disputes(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[DisputeState]:
         """Go through every dispute opened in a stretch of time, as :meth:`list_payments`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_payouts(self, *, environment_id: str, since: datetime, until: datetime) -> Iterator[PayoutState]:
         """Go through every payout made in a stretch of time, as :meth:`list_payments`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_balance_transactions(
         self, *, environment_id: str, since: datetime, until: datetime, payout_reference: str = ""
     ) -> Iterator[BalanceTransactionState]:
@@ -419,11 +420,10 @@ class Processor(ABC):
         With ``payout_reference``, only those that an automatic payout paid out, whenever they were made; the payout's
         own movement is not among them.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def balances(self, *, environment_id: str) -> list[BalanceState]:
         """Return what the processor keeps for the merchant now, by currency."""
-        raise NotImplementedError
 
     @abstractmethod
     def read_notice(self, *, environment_id: str, headers: Mapping[str, str], body: bytes, at: datetime) -> Notice:
