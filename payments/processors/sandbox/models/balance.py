@@ -112,6 +112,11 @@ class SandboxBalanceTransaction(models.Model):
             models.Index(name="sandbox_balance_newest", fields=["environment_id", "-occurred_at", "-reference"]),
             models.Index(name="sandbox_balance_pending", fields=["available_at"], condition=Q(status="pending")),
             models.Index(
+                name="sandbox_balance_to_pay_out",
+                fields=["available_at"],
+                condition=Q(settled_by__isnull=True, status="available"),
+            ),
+            models.Index(
                 name="sandbox_balance_unsettled",
                 fields=["environment_id", "currency", "available_at"],
                 condition=Q(settled_by__isnull=True),
