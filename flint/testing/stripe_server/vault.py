@@ -159,7 +159,7 @@ class Vault:
         return self.kept_sources[token] if token in self.kept_sources else sources.find(token, param=param)
 
     def _refuse_gone(self, id: str) -> None:
-        if self.customers.get(id, {}).get("deleted", True):
+        if id not in self.customers or self.customers[id].get("deleted"):
             raise invalid(f"No such customer: '{id}'", code="resource_missing", param="customer")
 
     def _new_method(self, source: Source) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_a_good_card_pays(stripe_server, stripe_environment, token):
     assert payment.operation_id == request.operation_id
     assert payment.payment_intent_id == request.payment_intent_id
     assert payment.environment_id == stripe_environment.id
-    assert payment.source == SourceSummary("card", brand="visa", last4="4242")
+    assert payment.source == SourceSummary("card", brand="visa", last4="4242", exp_month=8, exp_year=2034)
     assert payment == see(payment)
     assert charged(stripe_server) == [10_000]
 
