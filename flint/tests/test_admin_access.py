@@ -5,6 +5,7 @@ The addresses are walked in the URL conf, so a new one fails here until somebody
 """
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
@@ -24,11 +25,13 @@ from flint.testing.stories import line
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
+SALES += ("payments_paymentmethod",)
+RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
 
 MAY_READ = {
-    **{f"{model}_{view}": ALL for model in SALES for view in ("changelist", "change")},
+    **{f"{model}_{view}": ALL for model in (*SALES, *RECONCILIATION) for view in ("changelist", "change")},
     **{f"{model}_{view}": {OWNER, DEVELOPER} for model in SETUP for view in ("changelist", "change")},
     **{f"{model}_{view}": {OWNER, FINANCE} for model in BALANCE for view in ("changelist", "change")},
     "merchants_staffmember_changelist": {OWNER},
@@ -37,6 +40,10 @@ MAY_READ = {
 MAY_ACT = {
     "orders_order_refund": {OWNER, SUPPORT, FINANCE},
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
+    "payments_reconcilerun_start": {OWNER, FINANCE},
+    "payments_reconciledifference_retry": {OWNER, FINANCE},
+    "payments_reconciledifference_ignore": {OWNER, FINANCE},
+    "refunds_refund_explain": {OWNER, SUPPORT, FINANCE},
     "payments_processornotice_retry": {OWNER, FINANCE, DEVELOPER},
     "payments_processornotice_aside": {OWNER, FINANCE, DEVELOPER},
     "stripe_processor_stripeaccount_keys": {OWNER, DEVELOPER},
@@ -77,6 +84,9 @@ def rows(merchant, environment) -> dict[str, str]:
     member = services.add_staff(merchant=merchant, user=UserFactory(), role=OWNER)
     keys = {"secret_key": "sk_test_1", "publishable_key": "pk_test_1", "webhook_secret": "whsec_1"}
     apps.get_model("stripe_processor.StripeAccount").objects.create(environment=environment, **keys)
+    method = apps.get_model("payments.PaymentMethod").objects.create(
+        environment=environment, customer=customer, processor="sandbox"
+    )
     payout = apps.get_model("payments.Payout").objects.create(
         environment=environment,
         processor="sandbox",
@@ -97,10 +107,19 @@ def rows(merchant, environment) -> dict[str, str]:
         currency="EUR",
         occurred_at=order.created_at,
     )
+    seen = {"since": order.created_at, "until": order.created_at + timedelta(days=1)}
+    run = apps.get_model("payments.ReconcileRun").objects.create(environment=environment, processor="sandbox", **seen)
+    seen = {"first_seen_at": order.created_at, "last_seen_at": order.created_at}
+    difference = apps.get_model("payments.ReconcileDifference").objects.create(
+        environment=environment, processor="sandbox", kind="payment", reference="sbp_1", problem="not_ours", **seen
+    )
     return {
+        "payments_reconcilerun": run.id,
+        "payments_reconciledifference": difference.id,
         "orders_order": order.id,
         "orders_customer": customer.id,
         "payments_paymentintent": order.payment_intents.get().id,
+        "payments_paymentmethod": method.id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,
         "payments_payout": payout.id,

@@ -7,13 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badges, staff_actor
 from flint.errors import FlintError
 from flint.merchants.staff import Right, access_of
 from orders import services
 from orders.admin import words  # noqa: F401 - describes the events of orders
-from orders.admin.page import page_of
+from orders.admin.page import hidden_badge, page_of
 from orders.admin.registry import OrderAction, order_actions
 from orders.admin.searching import matching
 from orders.models import Order
@@ -37,6 +38,19 @@ class CurrencyFilter(admin.SimpleListFilter):
         return queryset.filter(currency=self.value()) if self.value() else queryset
 
 
+class HiddenFilter(admin.SimpleListFilter):
+    """Tells what was sold by an order from payments that were taken without one."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: ReadOnlyAdmin) -> list[tuple[str, str]]:
+        return [("order", "Orders"), ("payment", "Payments without an order")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(is_hidden=self.value() == "payment") if self.value() else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     """Finds an order, shows it whole, and lets staff act on it by the buttons that rooms registered."""
@@ -50,6 +64,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "status",
         "payment_status",
         "refund_status",
+        HiddenFilter,
         CurrencyFilter,
         "created_at",
         EnvironmentFilter,
@@ -121,7 +136,7 @@ class OrderAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Order {order.order_number}",
+            "title": f"{'Payment' if order.is_hidden else 'Order'} {order.order_number}",
             "original": order,
             "buttons": buttons,
             "may_add_note": may_add_note,
@@ -139,7 +154,8 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description="Status")
     def statuses(self, order: Order) -> str:
         refund = [order.refund_status] if order.refund_status != "none" else []
-        return badges(order.status, order.payment_status, *refund)
+        shown = badges(order.status, order.payment_status, *refund)
+        return format_html("{}{}", hidden_badge(order), shown) if order.is_hidden else shown
 
     @admin.display(description="Customer")
     def customer_name(self, order: Order) -> str:

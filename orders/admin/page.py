@@ -40,6 +40,7 @@ def page_of(order: Order, *, history_page: str = "") -> dict[str, Any]:
         "status_badges": badges(order.status, order.payment_status),
         "refund_badge": badge(order.refund_status, "No refunds" if order.refund_status == "none" else ""),
         "environment_badge": environment_badge(order.environment),
+        "hidden_badge": hidden_badge(order),
         "figures": _figures(order),
         "more_figures": [*_more_figures(order), *(figure for _, content in sections for figure in content.figures)],
         "parts": _parts(order),
@@ -48,6 +49,11 @@ def page_of(order: Order, *, history_page: str = "") -> dict[str, Any]:
         "notes": list(notes),
         "history": history_of(order, page),
     }
+
+
+def hidden_badge(order: Order) -> str:
+    """Mark an order that only keeps the record of a payment which a merchant took without one."""
+    return badge("hidden", "Payment without an order") if order.is_hidden else ""
 
 
 def _figures(order: Order) -> list[Figure]:

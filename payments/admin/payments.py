@@ -148,7 +148,8 @@ event_words.update(
 def order_link(order: Order) -> str:
     """Link to the page of an order."""
     url = reverse("admin:orders_order_change", args=[order.pk])
-    return format_html('<a class="fl-link" href="{}">{}</a>', url, order)
+    text = f"{order} (payment without an order)" if order.is_hidden else order
+    return format_html('<a class="fl-link" href="{}">{}</a>', url, text)
 
 
 @admin.register(PaymentIntent)
