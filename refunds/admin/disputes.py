@@ -1,6 +1,5 @@
 """Disputes in the admin: their part of the order page, a work list, a page each, and the two decisions on a debt."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -155,7 +154,7 @@ class DisputeAdmin(ReadOnlyAdmin):
 
     icon = "gavel"
     rank = 4
-    list_display = ("what", "status_badge", "due", "order_column", "amount_column", "taken", "decided", "opened")
+    list_display = ("what", "status_badge", "due", "order_column", "amount_column", "taken", "decided")
     list_display += ("environment_column",)
     list_filter = (WorkFilter, "status", "case_type", "reason", "created_at", EnvironmentFilter)
     list_select_related = ("order", "payment_intent", "environment__merchant")
@@ -260,7 +259,8 @@ class DisputeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Answer due")
     def due(self, dispute: Dispute) -> str:
-        return self._moment(dispute, dispute.evidence_due_at if dispute.is_answerable else None)
+        due_at = dispute.evidence_due_at if dispute.is_answerable else None
+        return moment(due_at, dispute.environment.merchant.reporting_timezone)
 
     @admin.display(description="Order")
     def order_column(self, dispute: Dispute) -> str:
@@ -279,13 +279,6 @@ class DisputeAdmin(ReadOnlyAdmin):
         if dispute.is_undecided and dispute.order.is_collection_blocked:
             return badge("pending", "Needed")
         return dispute.get_decision_display() or "–"
-
-    @admin.display(description="Opened")
-    def opened(self, dispute: Dispute) -> str:
-        return self._moment(dispute, dispute.opened_at)
-
-    def _moment(self, dispute: Dispute, at: datetime | None) -> str:
-        return moment(at, dispute.environment.merchant.reporting_timezone)
 
 
 def _movements(dispute: Dispute) -> list[dict[str, Any]]:

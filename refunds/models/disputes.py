@@ -156,7 +156,7 @@ class Dispute(StatefulRecord):
         ]
 
     def __str__(self) -> str:
-        return f"{self.money} {self.status}"
+        return f"{self.money} {self.status.replace('_', ' ')}"
 
     @property
     def money(self) -> Money:
