@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -20,7 +21,12 @@ from flint.money import Money
 from orders import services as orders
 from orders.models import Customer, Order
 from payments import services as payments
+from payments.models import PaymentOperation
+from payments.processors import processor_of
+from payments.processors.sandbox import dashboard
 from refunds import services as refunds
+from refunds.models import Dispute
+from refunds.services import disputes
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +150,19 @@ class Shop:
         }
         self.order = payments.pay(order_id=self.order.id, data=data, actor=self.actor).order
 
+    def hear_of_disputes(self) -> Dispute:
+        """Ask the network about the order's disputes, instead of waiting for its notices, and return the latest."""
+        processor = processor_of("sandbox")
+        window = {"since": self.order.created_at, "until": timezone.now() + timedelta(minutes=1)}
+        ours = set(
+            PaymentOperation.objects.filter(payment_intent__order=self.order).values_list("reference", flat=True)
+        )
+        for state in processor.list_disputes(environment_id=self.actor.environment_id, **window):
+            if state.payment_reference in ours:
+                disputes.take_in(processor, state, actor=self.actor)
+        self.order = Order.objects.of(self.actor).find(id=self.order.id)
+        return Dispute.objects.filter(payment_intent__order=self.order).order_by("-created_at", "-id")[0]
+
     def refund(self, **data: Any) -> None:
         """Promise money back, and send it at once instead of waiting for the worker, which is not running yet."""
         made = refunds.create_refund(data={"order_id": self.order.id, **data}, actor=self.actor)
@@ -250,6 +269,27 @@ def _written_off(shop: Shop) -> None:
     orders.close_order(order_id=shop.order.id, reason="Sent for free.", actor=shop.actor)
 
 
+def _disputed(shop: Shop) -> None:
+    """The buyer's bank took the money back. Nothing is collected until staff decide, or the bank does."""
+    shop.sell(_line("Espresso machine, refurbished", 1, _usd(41_900), tax=SALES_TAX))
+    shop.pay("pm_card_createDispute")
+    shop.hear_of_disputes()
+
+
+def _over_collected(shop: Shop) -> None:
+    """A lost dispute was collected again, and then won after all: the buyer paid twice, and is owed one of it."""
+    shop.sell(_line("Filter machine", 1, _eur(24_900)))
+    shop.pay("pm_card_createDispute")
+    lost = shop.hear_of_disputes()
+    at_network = {"environment_id": lost.environment_id, "reference": lost.reference}
+    dashboard.lose(**at_network)
+    lost = shop.hear_of_disputes()
+    disputes.collect_again(dispute_id=lost.id, reason="The customer offered to pay again.", actor=shop.actor)
+    shop.pay("pm_card_mastercard")
+    dashboard.win(**at_network)
+    shop.hear_of_disputes()
+
+
 STORIES: dict[str, Callable[[Shop], None]] = {
     "DEMO-UNPAID": _unpaid,
     "DEMO-DECLINED-THEN-PAID": _declined_then_paid,
@@ -261,4 +301,6 @@ STORIES: dict[str, Callable[[Shop], None]] = {
     "DEMO-REFUNDED": _refunded,
     "DEMO-REFUND-FAILS": _refund_fails,
     "DEMO-CLOSED": _written_off,
+    "DEMO-DISPUTED": _disputed,
+    "DEMO-OVER-COLLECTED": _over_collected,
 }

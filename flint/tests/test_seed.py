@@ -108,6 +108,9 @@ def test_the_orders_are_in_interesting_states_and_their_books_hold():
     )
     assert_books(named(facts, "DEMO-REFUNDED"), refund_status="refunded", paid=6_043, refunded=6_043, balance=0)
     assert_books(named(facts, "DEMO-CLOSED"), status="closed", total=1_200, credit=1_200, outstanding=0)
+    disputed = assert_books(named(facts, "DEMO-DISPUTED"), total=45_619, paid=45_619, charged_back=45_619)
+    assert disputed.balance_amount == 45_619
+    assert_books(named(facts, "DEMO-OVER-COLLECTED"), total=24_900, paid=49_800, charged_back=0, balance=-24_900)
     for reference, status in {
         "DEMO-3DS-WAITING": "requires_action",
         "DEMO-BANK-DEBIT": "processing",
