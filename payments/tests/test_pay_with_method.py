@@ -68,6 +68,7 @@ def alone(api, **data) -> str:
     return api.post("/v1/payment-intents", body).data["payment_intent"]["payment_intent_id"]
 
 
+@pytest.mark.processors("sandbox", "stripe")
 class TestPaying:
     """Each way to pay takes a saved card."""
 
@@ -283,6 +284,7 @@ class TestWhetherItMay:
             source_of(order, {"payment_method_id": method}, "payment_source", processor="sandbox", actor=key)
 
 
+@pytest.mark.processors("sandbox", "stripe")
 class TestWhoIsThere:
     """A card that wants its owner is declined while they are absent, and asks them while they are there."""
 

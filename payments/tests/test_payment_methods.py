@@ -20,7 +20,7 @@ from payments.processors.sandbox import faults
 from payments.processors.sandbox.models import SandboxSetup, SandboxToken
 from payments.services import record_setup
 from payments.services.methods.recording import BUYER_HAS
-from payments.tests.acts import DECLINED, THREE_D_SECURE, at_once, ended, hand_in, later, save_card, saved_card
+from payments.tests.acts import DECLINED, THREE_D_SECURE, at_once, ended, hand_in, later, pay, save_card, saved_card
 
 STATEMENTS_OF_A_LIST = 2
 
@@ -151,9 +151,40 @@ class TestBeginning:
 class TestHandingIn:
     """What the buyer does, and how it comes to be known."""
 
+    @pytest.mark.processors("sandbox", "stripe")
+    def test_at_every_processor_a_card_is_saved_paid_with_and_forgotten(self, api, customer):
+        saving = save_card(api, customer)
+        hand_in(api, saving, DECLINED)
+        deliver_notices(customer.environment)
+        assert read(api, id_of(saving))["status"] == "failed"
+        hand_in(api, saving)
+        deliver_notices(customer.environment)
+        method = read(api, id_of(saving))
+        assert (method["status"], method["card"]["brand"], method["card"]["last4"]) == ("active", "visa", "4242")
+        second = saved_card(api, customer)
+        assert len(set(PaymentMethod.objects.values_list("customer_reference", flat=True))) == 1
+
+        order = stories.open_order(customer.environment, customer_id=customer.id)
+        for number, chosen in enumerate((id_of(saving), second)):
+            with settled():
+                removed = remove(api, chosen)
+            assert removed.status_code == 200
+            refused = pay(api, order, payment_source={"payment_method_id": chosen})
+            assert refused.code == "PAYMENT_METHOD_UNAVAILABLE"
+            assert PaymentMethod.objects.filter(status="removed", detach_at=None).count() == number + 1
+
+    @pytest.mark.processors("sandbox", "stripe")
+    def test_at_every_processor_the_sweep_alone_learns_of_it(self, api, customer):
+        saving = save_card(api, customer)
+        hand_in(api, saving)
+
+        sweep(at=later(minutes=1))
+
+        assert read(api, id_of(saving))["status"] == "active"
+
     def test_a_notice_makes_it_active(self, api, customer):
         saving = save_card(api, customer)
-        assert hand_in(api, saving) == "succeeded"
+        hand_in(api, saving)
         assert read(api, id_of(saving))["status"] == "pending"
 
         deliver_notices(customer.environment)
@@ -212,7 +243,7 @@ class TestHandingIn:
     )
     def test_a_declined_card_has_failed_and_another_one_may_do(self, api, customer, token, outcome, code):
         saving = save_card(api, customer)
-        assert hand_in(api, saving, token, outcome) == "failed"
+        hand_in(api, saving, token, outcome)
         deliver_notices(customer.environment)
 
         method = read(api, id_of(saving))

@@ -87,6 +87,10 @@ class Network(ABC):
     def pay_with_another_card(self, reference: str) -> None:
         """Have a payment that was declined go through there: the buyer tried another card."""
 
+    @abstractmethod
+    def hand_in_card(self, client_secret: str, token: str, *, passed: bool) -> None:
+        """Do in the browser what the buyer does to leave a card there, proving who they are if their bank asks."""
+
     # The merchant's dashboard
 
     @abstractmethod

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from flint.money import Money
 from flint.testing.processors.base import Network, Post
-from payments.processors.sandbox import clock, dashboard, effects, faults, network, notices, operations
+from payments.processors.sandbox import clock, dashboard, effects, faults, network, notices, operations, setups
 from payments.processors.sandbox.accounts import account_of
 from payments.processors.sandbox.models import SandboxFault, SandboxNotice, SandboxOperation, SandboxPayment
 
@@ -44,6 +44,9 @@ class SandboxNetwork(Network):
     def pay_with_another_card(self, reference: str) -> None:
         with transaction.atomic():
             network.approve(SandboxPayment.objects.get(reference=reference), at=timezone.now())
+
+    def hand_in_card(self, client_secret: str, token: str, *, passed: bool) -> None:
+        assert setups.complete(client_secret, token=token, passes=passed)
 
     def charge(self, money: Money, *, payment_intent_id: str = "") -> str:
         charged = dashboard.charge(environment_id=self.environment_id, money=money, payment_intent_id=payment_intent_id)

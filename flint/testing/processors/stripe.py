@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Timer
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from flint.merchants.models import Environment
 from flint.money import Money
 from flint.testing.processors.base import Network, Post
+from flint.testing.stripe_server.errors import ApiError
 from flint.testing.stripe_server.server import Account, StripeServer
 from flint.testing.stripe_server.webhooks import body_of, sign
 from payments.processors.sandbox.effects import Effect, Effects
@@ -106,6 +108,14 @@ class StripeNetwork(Network):
     def pay_with_another_card(self, reference: str) -> None:
         with self.book.lock:
             self.book.confirm_intent(self.book.find_payment(reference), {"payment_method": "pm_card_visa"})
+
+    def hand_in_card(self, client_secret: str, token: str, *, passed: bool) -> None:
+        setup = client_secret.partition("_secret_")[0]
+        with self.book.lock:
+            # What the bank says no to shows in the setup.
+            with suppress(ApiError):
+                self.book.confirm_setup(self.book.find_setup(setup), {"payment_method": token})
+            self.book.authenticate_setup(setup, passed=passed)
 
     def charge(self, money: Money, *, payment_intent_id: str = "") -> str:
         metadata = {"flint_payment_intent_id": payment_intent_id} if payment_intent_id else {}
