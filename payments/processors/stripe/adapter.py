@@ -85,6 +85,8 @@ class StripeProcessor(base.Processor):
             },
             "expand": SHOWN,
         }
+        # A bank account needs the buyer's consent, with the address and browser it was given from. A confirmation token
+        # and a saved method bring it along; for a raw one Flint knows none, and none is made up: Stripe may refuse it.
         source = "confirmation_token" if request.token.startswith("ctoken_") else "payment_method"
         params[source] = request.token
         if request.customer_reference:

@@ -23,7 +23,7 @@ from payments.processors.base import (
     RefundState,
 )
 from payments.processors.stripe import balance, disputes, states
-from payments.processors.stripe.client import plain, talking
+from payments.processors.stripe.client import StripeRefused, plain, talking
 from payments.processors.stripe.models import StripeAccount
 
 log = structlog.get_logger(__name__)
@@ -82,13 +82,30 @@ def movements(
     """Go through the BalanceTransactions of a stretch of time, or through those that an automatic payout paid out."""
     # Whatever a payout paid out may be older than any window around it.
     which = {"payout": payout_reference, "limit": PAGE} if payout_reference else _window(since, until)
-    return _through(
+    rows = _through(
         account,
         "list_balance_transactions",
         lambda client: client.v1.balance_transactions.list(which | {"expand": balance.SHOWN}),
         balance.movement_state,
         skip=lambda movement: bool(payout_reference) and balance.is_payouts_own(movement, payout_reference),
     )
+    return _none_by_hand(rows) if payout_reference else rows
+
+
+def _none_by_hand(rows: Iterator[BalanceTransactionState]) -> Iterator[BalanceTransactionState]:
+    """
+    Go through what a payout paid out, which Stripe knows of automatic ones only.
+
+    Whether it refuses to tell of another or shows nothing is not documented; either way there is nothing to go through.
+    """
+    is_first = True
+    try:
+        for row in rows:
+            is_first = False
+            yield row
+    except StripeRefused as refusal:
+        if refusal.code == "not_found" or not is_first:
+            raise
 
 
 def _window(since: datetime, until: datetime) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def setup_state(account: StripeAccount, intent: Mapping[str, Any]) -> SetupState
         # It was taken off its Customer again, which is for good: nobody can pay with it.
         status, code, message = "failed", "payment_method_unavailable", "The card was not kept."
     card = method.get("card")
+    step = intent.get("next_action") or {}
     return SetupState(
         reference=intent["id"],
         status=status,
@@ -86,6 +87,7 @@ def setup_state(account: StripeAccount, intent: Mapping[str, Any]) -> SetupState
         payment_method_id=metadata.get(states.PAYMENT_METHOD, ""),
         environment_id=environment_id,
         client_secret=intent.get("client_secret") or "",
+        redirect_url=(step.get("redirect_to_url") or {}).get("url"),
         customer_reference=states.id_of(intent.get("customer")),
         token=states.id_of(shown) if status == "succeeded" else "",
         source=states.card_summary(card) if card else None,

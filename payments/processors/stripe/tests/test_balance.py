@@ -12,7 +12,7 @@ from flint.testing.stories import eur
 from flint.testing.stripe_server import shapes
 from flint.testing.stripe_server.amounts import fee_for
 from flint.testing.stripe_server.clock import ARRIVES_IN, SETTLES_IN
-from payments.processors.base import BalanceState, BalanceTransactionState, DoesNotFit, NotOurs
+from payments.processors.base import BalanceState, BalanceTransactionState, DoesNotFit, NotOurs, Refused
 from payments.processors.stripe import balance
 from payments.processors.stripe.models import StripeAccount
 from payments.processors.stripe.tests.calls import capture, give_back, hold, pay, processor
@@ -234,6 +234,18 @@ def test_a_payout_that_comes_to_nothing_is_back_in_the_balance(stripe_server, st
     assert [balance.available_amount for balance in processor.balances(environment_id=stripe_environment.id)] == [
         10_000 - fee_for(10_000)
     ]
+
+
+@pytest.mark.django_db
+def test_what_a_payout_by_hand_paid_out_is_not_known(stripe_server, stripe_environment):
+    pay(stripe_environment)
+    stripe_server.advance(SETTLES_IN)
+    made = stripe_server.book.pay_out("eur", 5_000)["id"]
+
+    assert movements(stripe_environment, stripe_server, payout_reference=made) == []
+    with pytest.raises(Refused) as refused:
+        movements(stripe_environment, stripe_server, payout_reference="po_nobody")
+    assert refused.value.code == "not_found"
 
 
 @pytest.mark.django_db

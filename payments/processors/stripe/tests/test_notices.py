@@ -1,12 +1,13 @@
 """Being told by Stripe: signed over the raw bytes, by a secret that is believed, for this environment."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from flint.testing.stories import eur
+from flint.testing.stripe_server.clock import SETTLES_IN
 from flint.testing.stripe_server.fixture import WEBHOOK_SECRET
 from flint.testing.stripe_server.webhooks import body_of, sign
 from payments.processors.base import BadSignature
@@ -65,6 +66,53 @@ def test_a_notice_says_what_changed_and_where(stripe_server, stripe_environment)
     assert len({notice.id for notice in notices}) == 5
     assert all(notice.id.startswith("evt_") for notice in notices)
     assert abs(notices[0].created_at - timezone.now()) < timedelta(seconds=10)
+
+
+def test_notices_of_disputes_payouts_and_setups_say_where_to_look(stripe_server, stripe_environment):
+    book = stripe_server.book
+    pay(stripe_environment)
+    stripe_server.advance(SETTLES_IN)
+    payout = book.pay_out()["id"]
+    payment = pay(stripe_environment)
+    dispute = book.open_dispute(payment.reference)["id"]
+    book.win_dispute(dispute)
+    setup = book.create_setup({"customer": book.create_customer({})["id"]})["id"]
+    stripe_server.confirm_setup(setup, "pm_card_chargeDeclined")
+    stripe_server.confirm_setup(setup)
+    mailbox = Mailbox()
+
+    stripe_server.deliver(mailbox)
+
+    at = datetime.fromtimestamp(stripe_server.clock.now(), UTC)
+    notices = [read(stripe_environment, body, headers, at) for body, headers in mailbox]
+    others = [(notice.type, notice.kind, notice.reference) for notice in notices if notice.kind != "payment"]
+    assert [row for row in others if row[1] != "other"] == [
+        ("payout.created", "payout", payout),
+        ("payout.reconciliation_completed", "payout", payout),
+        ("charge.dispute.created", "dispute", dispute),
+        ("charge.dispute.funds_withdrawn", "dispute", dispute),
+        ("charge.dispute.closed", "dispute", dispute),
+        ("charge.dispute.funds_reinstated", "dispute", dispute),
+        ("setup_intent.created", "setup", setup),
+        ("setup_intent.setup_failed", "setup", setup),
+        ("setup_intent.succeeded", "setup", setup),
+    ]
+    assert [type for type, kind, _ in others if kind == "other"] == ["customer.created", "payment_method.attached"]
+
+
+def test_d066_a_dispute_in_an_older_or_newer_shape_leads_to_the_same_place(stripe_server, stripe_environment):
+    """Of an event only the object's id is read; whatever else it shows, or does not, is asked for."""
+    stripe_server.book.open_dispute(pay(stripe_environment).reference)
+    event = json.loads(body_of(event_of(stripe_server, "charge.dispute.created")))
+    shown = event["data"]["object"]
+    bare = {"id": shown["id"], "object": "dispute"}
+    older = shown | {"balance_transaction": "txn_1", "balance_transactions": ["txn_1"], "charge": {"id": "ch_1"}}
+    newer = shown | {"of_the_future": {"a": 1}}
+
+    for shape in (shown, bare, older, newer):
+        notice = read_signed(stripe_environment, event | {"api_version": "2014-01-31", "data": {"object": shape}})
+
+        assert (notice.kind, notice.reference) == ("dispute", shown["id"])
 
 
 def test_a_notice_keeps_no_secret(stripe_server, stripe_environment):

@@ -303,6 +303,16 @@ def test_every_status(at_stripe, here):
     assert setup_state(ACCOUNT, made).status == here
 
 
+def test_a_step_that_is_a_page_of_its_own_is_shown():
+    step = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank.example/3ds"}}
+    made = shapes.setup_intent(livemode=False, created=1, customer="cus_1", metadata={})
+
+    state = setup_state(ACCOUNT, made | {"status": "requires_action", "next_action": step})
+
+    assert state.redirect_url == "https://bank.example/3ds"
+    assert setup_state(ACCOUNT, made).redirect_url is None
+
+
 @pytest.mark.parametrize(
     ("foreign", "error"),
     [
