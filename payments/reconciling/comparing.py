@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from flint.actors import Actor
 from flint.money import Money
-from payments.processors.base import DoesNotFit, Processor
+from payments.processors.base import DoesNotFit, NoAnswer, Processor, Unreachable
 from payments.reconciling.differences import Found
 
 log = structlog.get_logger(__name__)
@@ -59,12 +59,17 @@ class Look:
         Import one object: ``record`` books it and tells whether that changed anything.
 
         Return False if it did not fit or broke; the difference is kept, and the next object is looked at.
+
+        :raises Unreachable, NoAnswer: if the processor cannot be asked.
         """
         self.alive()
         try:
             self.imported += record()
         except DoesNotFit as mismatch:
             self.differs(reference, "does_not_fit", sentence(str(mismatch)), theirs=theirs)
+        except (Unreachable, NoAnswer):
+            # It says nothing about this object: the whole run breaks off, and is taken up again.
+            raise
         except Exception as error:
             # One bad row never stops the run: it is on the list, and comes up again in every later run.
             log.exception("reconcile.failed", reference=reference)
