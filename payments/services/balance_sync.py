@@ -5,7 +5,7 @@ A sync goes on from where the last one ended, a little before it, so that what w
 is recorded by ``record_movements`` and ``record_payout``, which anybody may repeat at any time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -34,6 +34,7 @@ OVERLAP = timedelta(hours=2)
 SLICE = timedelta(days=7)
 """How much is asked for at once, so that a sync that is cut off has got somewhere."""
 
+CLOSE = timedelta(hours=1)
 BATCH = 500
 ENVIRONMENTS = 100
 
@@ -127,19 +128,31 @@ def _advance(sync: BalanceSync, start: datetime, end: datetime) -> None:
 
 
 def _ask_about_pending(processor: Processor, actor: Actor, at: datetime) -> None:
-    """List again the days of movements that ought to be available by now; the processor says whether they are."""
+    """List again the times of movements that ought to be available by now; the processor says whether they are."""
     due = BalanceTransaction.objects.filter(
         Q(available_at__lte=at) | Q(available_at__isnull=True, occurred_at__lte=at - timedelta(days=1)),
         environment_id=actor.environment_id,
         processor=processor.name,
         status="pending",
     )
-    times = list(due.order_by("occurred_at").values_list("occurred_at", flat=True)[:BATCH])
-    if times:
+    # The newest first, so that some that never become available keep nobody waiting.
+    times = due.order_by("-occurred_at").values_list("occurred_at", flat=True)[:BATCH]
+    for since, until in _windows(sorted(times)):
         again = processor.list_balance_transactions(
-            environment_id=actor.environment_id, since=times[0], until=times[-1] + timedelta(seconds=1)
+            environment_id=actor.environment_id, since=since, until=until + timedelta(seconds=1)
         )
         record_listed(again, processor=processor.name, actor=actor, at=at)
+
+
+def _windows(times: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Gather moments that lie close together, so that each stretch is asked for once and nothing between stretches."""
+    windows: list[tuple[datetime, datetime]] = []
+    for moment in times:
+        if windows and moment - windows[-1][1] <= CLOSE:
+            windows[-1] = (windows[-1][0], moment)
+        else:
+            windows.append((moment, moment))
+    return windows
 
 
 def _look_again(processor: Processor, actor: Actor, at: datetime) -> None:

@@ -59,9 +59,14 @@ class Plan:
     exchanged_amount: int = 0
     is_explained: bool = True
 
+    @property
+    def order_id(self) -> str | None:
+        """The order behind it, as far as there is one."""
+        return self.explanation.order_id if self.explanation else None
+
     def touches_order(self, row: BalanceTransaction) -> bool:
         """Whether anything of it belongs to the order."""
-        if self.explanation is None or self.explanation.order_id is None:
+        if self.order_id is None:
             return False
         return bool(self.exchanged_amount or row.type == "payment" or self.fee_is_the_orders(row))
 
@@ -81,18 +86,20 @@ def book(movements: Sequence[BalanceTransaction], *, processor: str, actor: Acto
     if not movements:
         return
     plans = _plans(movements, processor, actor, at)
-    of_order: dict[str | None, list[str]] = defaultdict(list)
+    # What only names an order does without its lock, and apart from all others: a row that refers to an order waits
+    # for whoever has it locked, and would keep the movements waiting that it holds itself.
+    together: dict[tuple[str | None, bool], list[str]] = defaultdict(list)
     for row in movements:
         plan = plans.get(row.id)
         if plan and not _is_as_booked(row, plan):
-            of_order[plan.explanation.order_id if plan.touches_order(row) else None].append(row.id)
+            together[plan.order_id, plan.touches_order(row)].append(row.id)
     # The next look is at others first.
     looked_at = [row.id for row in movements if row.id not in plans or _is_as_booked(row, plans[row.id])]
     if looked_at:
         BalanceTransaction.objects.filter(id__in=looked_at).update(looked_at=at)
-    for order_id, ids in of_order.items():
+    for (order_id, is_touched), ids in together.items():
         try:
-            _book(order_id, {row_id: plans[row_id] for row_id in ids}, actor, at)
+            _book(order_id if is_touched else None, {row_id: plans[row_id] for row_id in ids}, actor, at)
         except Exception:
             log.exception("balance.booking_failed", order_id=order_id, movements=ids)
 

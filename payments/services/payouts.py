@@ -8,6 +8,7 @@ balance, and comes back with the one that returned it (``payments.services.bookk
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
@@ -21,6 +22,8 @@ from payments.models import Payout
 from payments.processors import processor_of
 from payments.processors.base import DoesNotFit, PayoutState
 from payments.services.movements import record_listed
+
+log = structlog.get_logger(__name__)
 
 CHECK_AFTER = timedelta(minutes=15)
 """How long a payout that is under way is left alone; so is one whose movements are not all known yet."""
@@ -159,5 +162,9 @@ def check_due(environment_id: str, *, at: datetime) -> int:
     due = Payout.objects.filter(environment_id=environment_id, next_check_at__lte=at).order_by("next_check_at")[:BATCH]
     payouts = list(due)
     for payout in payouts:
-        check_payout(payout.id, actor=actors.processor(environment_id, payout.processor), at=at)
+        try:
+            check_payout(payout.id, actor=actors.processor(environment_id, payout.processor), at=at)
+        except DoesNotFit:
+            # One that does not fit keeps no other from being asked about.
+            log.exception("payout.does_not_fit", payout_id=payout.id)
     return len(payouts)

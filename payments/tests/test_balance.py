@@ -72,6 +72,8 @@ def test_a_fee_is_quiet(environment, sale, api):
     sync(environment)
     after = api.get(f"/v1/orders/{sale.id}").data
     assert kinds_of(sale)[-1] == "payment.fee_charged"
+    (told, *_) = api.get(f"/v1/orders/{sale.id}/activities").data
+    assert told["description"] == "Processor fee of €3.20"
     assert after == before
 
 
