@@ -4,10 +4,11 @@ import uuid
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, staff_actor, words
 from flint.errors import FlintError
@@ -28,8 +29,9 @@ from orders.models import Order
 from payments.admin import order_link, source_text
 from payments.models import PaymentIntent
 from refunds import services
+from refunds.admin.explaining import ExplainFilter, explain_context, explain_view, waiting
 from refunds.forms import RefundForm
-from refunds.models import Refund, RefundAllocation, RefundLeg
+from refunds.models import Refund, RefundAllocation, RefundLeg, RefundOrigin
 
 
 def _load(order: Order) -> SectionContent:
@@ -49,6 +51,7 @@ def _refund(refund: Refund) -> dict[str, Any]:
         "created_at": refund.created_at,
         "money": refund.money,
         "message": refund.reason_message,
+        "origin": _origin(refund),
         "parts": _parts(refund),
         "effect": _effect(refund),
         "legs": [_leg(leg) for leg in refund.shown],
@@ -59,7 +62,7 @@ def _parts(refund: Refund) -> str:
     """Say what the refund is for: each part once, over all payments that it goes back to."""
     amounts: dict[str, list] = {}
     for leg in refund.shown:
-        for row in leg.shown:
+        for row in [] if leg.is_correction else leg.shown:
             part = row.line_item or row.charge or row.tax_breakdown
             entry = amounts.setdefault(part.id if part else "tip", [str(part).strip() if part else "Tip", 0, 0])
             entry[1] += row.quantity
@@ -68,6 +71,12 @@ def _parts(refund: Refund) -> str:
         f"{f'{units} × ' if units else ''}{name} {Money(amount, refund.currency)}"
         for name, units, amount in amounts.values()
     )
+
+
+def _origin(refund: Refund) -> str:
+    if refund.origin != RefundOrigin.PROCESSOR:
+        return ""
+    return "Made at the processor, to be explained." if refund.is_unexplained else "Made at the processor."
 
 
 def _effect(refund: Refund) -> str:
@@ -115,9 +124,20 @@ def _failed(event: Event) -> str:
     return _because(f"Refund failed{late}")(event)
 
 
+def _created(event: Event) -> str:
+    found = event.data.get("origin") == RefundOrigin.PROCESSOR
+    return _because("Refund found that was made at the processor" if found else "Refund promised")(event)
+
+
+def _explained(event: Event) -> str:
+    owed = ", and the customer owes it again" if event.data.get("balance_effect") == "reopen" else ""
+    return f"{_because('Refund explained')(event)}{owed}"
+
+
 event_words.update(
     {
-        "refund.created": _because("Refund promised"),
+        "refund.created": _created,
+        "refund.explained": _explained,
         "refund.succeeded": lambda event: "Refund paid out",
         "refund.failed": _failed,
     }
@@ -212,13 +232,36 @@ class RefundAdmin(ReadOnlyAdmin):
     icon = "undo"
     rank = 3
     list_display = ("amount_column", "status_badge", "order_column", "reason_column", "created", "environment_column")
-    list_filter = ("status", "reason", "created_at", EnvironmentFilter)
+    list_filter = (ExplainFilter, "status", "reason", "created_at", EnvironmentFilter)
     list_select_related = ("order", "environment__merchant")
     search_fields = ("id",)
     search_help_text = "Refund id"
     fields = ("id", "order_column", "status_badge", "amount_column", "reason_column", "reason_message")
-    fields += ("balance_effect", "failure", "legs", "external_reference_id", "created")
+    fields += ("origin_column", "balance_effect", "failure", "legs", "external_reference_id", "created")
     readonly_fields = fields
+    change_form_outer_before_template = "admin/refunds/explain.html"
+
+    def extra_urls(self) -> list[URLPattern]:
+        explain = self.admin_site.admin_view(self.explain_view)
+        return [path("<str:object_id>/explain/", explain, name="refunds_refund_explain")]
+
+    def waiting(self, request: HttpRequest) -> list[tuple[str, int, str]]:
+        return waiting(self.get_queryset(request))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        """Show a refund, with the form that explains it where it needs one."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        more = explain_context(request, self.find(request, object_id))
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def explain_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say why a refund was made at the processor."""
+        refund = self.find(request, object_id)
+        self.refuse_unless(request, Right.REFUND, refund)
+        return explain_view(request, refund)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
@@ -239,6 +282,10 @@ class RefundAdmin(ReadOnlyAdmin):
     @admin.display(description="Reason")
     def reason_column(self, refund: Refund) -> str:
         return words(refund.reason) if refund.reason else "–"
+
+    @admin.display(description="Origin")
+    def origin_column(self, refund: Refund) -> str:
+        return _origin(refund) or "Asked for here"
 
     @admin.display(description="Failure")
     def failure(self, refund: Refund) -> str:
