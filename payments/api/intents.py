@@ -200,6 +200,7 @@ class IntentCollection(IntentRoute):
 
 
 class IntentView(IntentRoute):
+    buyers = ("GET",)
     inputs = {"PATCH": UpdateIntentInput}
     queries = {"GET": ReadIntentQuery}
     outputs = {"GET": PaymentIntentOutput, "PATCH": PaymentIntentOutput}
@@ -217,8 +218,15 @@ class IntentView(IntentRoute):
     }
 
     def get(self, request, payment_intent_id: str):
-        """Get a payment intent, with or without an order."""
-        return self.reply(selectors.read_intent(payment_intent_id, actor=request.actor))
+        """
+        Get a payment intent, with or without an order.
+
+        A buyer gets those of its own order, without what the merchant noted on them.
+        """
+        leg = selectors.read_intent(payment_intent_id, actor=request.actor)
+        if request.actor.is_buyer:
+            leg.metadata, leg.external_reference_id = None, ""
+        return self.reply(leg)
 
     @idempotent
     def patch(self, request, payment_intent_id: str):

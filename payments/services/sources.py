@@ -106,12 +106,13 @@ def _path(param: str, name: str) -> str:
 
 
 def _method_of(order: Order, method_id: str, param: str, *, processor: str, actor: Actor) -> PaymentMethod:
-    if actor.is_buyer and (not actor.customer_id or actor.customer_id != order.customer_id):
+    if actor.is_buyer and (not actor.customer_id or order.customer_id not in (None, actor.customer_id)):
         raise PaymentSourceNotAllowed(param=param)
-    if order.customer_id is None:
+    payer_id = order.customer_id or actor.customer_id
+    if not payer_id:
         raise (PaymentMethodCustomerMismatch if order.is_hidden else OrderPaymentCustomerMismatch)(param=param)
     method = PaymentMethod.objects.of(actor).lock(id=method_id)
-    if method.customer_id != order.customer_id:
+    if method.customer_id != payer_id:
         raise PaymentSourceOwnershipMismatch(param=param)
     if method.status == M.PENDING:
         raise PaymentMethodNotReady(param=param, current_status=method.status)

@@ -15,6 +15,7 @@ from orders.models import Order
 from orders.services import create_customer
 from payments import services
 from payments.models import PaymentMethod
+from payments.models.methods import PaymentMethodNotFound
 from payments.processors.sandbox.models import SandboxSetup, SandboxToken
 from payments.services.sources import PaymentMethodOnSessionOnly, PaymentSourceNotAllowed, source_of
 from payments.tests.acts import (
@@ -255,12 +256,15 @@ class TestWhetherItMay:
             ("other", "off_session", PaymentSourceNotAllowed),
         ],
     )
+    @pytest.mark.parametrize("is_guest_order", [False, True])
     def test_a_buyer_pays_with_the_cards_of_the_customer_that_the_checkout_acts_for(
-        self, api, environment, customer, other, acts_for, usage, refusal
+        self, api, environment, customer, other, acts_for, usage, refusal, is_guest_order
     ):
         method = saved_card(api, customer)
         PaymentMethod.objects.update(usage=usage)
-        order = stories.open_order(environment, customer_id=customer.id)
+        order = stories.open_order(environment, **({} if is_guest_order else {"customer_id": customer.id}))
+        if is_guest_order and acts_for == "other":
+            refusal = PaymentMethodNotFound
         acting = {"customer": customer.id, "nobody": "", "other": other.id}[acts_for]
         buyer = actors.Actor("customer", environment.id, id="cs_1", order_id=order.id, customer_id=acting)
 

@@ -11,15 +11,17 @@ from django.utils import timezone
 from flint.celery import collecting
 from flint.events.models import Event
 from flint.testing import stories
+from flint.testing.books import assert_books
 from flint.testing.fixtures import client_of
 from flint.testing.stories import deliver_notices, settled, sweep
 from orders.services import create_customer
-from payments.models import PaymentMethod, PaymentMethodSetup
+from payments.models import CheckoutSession, PaymentMethod, PaymentMethodSetup
 from payments.processors.base import DoesNotFit, SetupState
 from payments.processors.sandbox import faults
 from payments.processors.sandbox.models import SandboxSetup, SandboxToken
 from payments.services import record_setup
 from payments.services.methods.recording import BUYER_HAS
+from payments.services.sessions.credentials import new_credential
 from payments.tests.acts import DECLINED, THREE_D_SECURE, at_once, ended, hand_in, later, pay, save_card, saved_card
 
 STATEMENTS_OF_A_LIST = 2
@@ -474,6 +476,97 @@ class TestDefault:
 
         assert (refused.status_code, refused.code) == (409, "PAYMENT_METHOD_ON_SESSION_ONLY")
         assert "default_payment_method_id" not in api.get(f"/v1/customers/{customer.id}").data
+
+
+class TestBuyers:
+    """What the buyer in a checkout sees: the cards of the customer that the checkout acts for, if it acts for one."""
+
+    @pytest.fixture
+    def checkout(self, api, customer):
+        """Headers of a buyer of the customer's order, by whether the checkout acts for the customer."""
+        order = stories.open_order(customer.environment, customer_id=customer.id)
+        wanted = {"order_id": order.id, "customer_collection": {"customer_id": customer.id}}
+        made = api.post("/v1/checkout-sessions", wanted)
+        assert made.status_code == 201, made.content
+        session = CheckoutSession.objects.get(id=made.data["checkout_session"]["checkout_session_id"])
+
+        def headers(acts_for_customer: bool) -> dict:
+            secret = new_credential(session, acts_for_customer=acts_for_customer)
+            return {
+                "X-Checkout-Session-ID": session.id,
+                "X-Checkout-Session-Secret": secret,
+                "Authorization": None,
+            }
+
+        headers.order = order
+        return headers
+
+    def test_only_a_checkout_that_acts_for_the_customer_sees_its_cards(self, api, customer, environment, checkout):
+        other = create_customer(data={"email": "bob@post.example"}, actor=stories.actor_in(environment))
+        mine, _others = saved_card(api, customer), saved_card(api, other)
+
+        acting, anonymous = checkout(True), checkout(False)
+
+        assert [row["payment_method_id"] for row in api.get("/v1/payment-methods", headers=acting).data] == [mine]
+        assert api.get(f"/v1/payment-methods/{mine}", headers=acting).data["card"]["last4"] == "4242"
+        assert api.get("/v1/payment-methods", {"customer_id": other.id}, headers=acting).data == []
+        assert api.get("/v1/payment-methods", headers=anonymous).data == []
+        assert api.get(f"/v1/payment-methods/{mine}", headers=anonymous).status_code == 404
+        assert api.get(f"/v1/payment-methods/{_others}", headers=acting).status_code == 404
+
+    def test_only_active_ones(self, api, customer, checkout):
+        method = saved_card(api, customer)
+        remove(api, method)
+        acting = checkout(True)
+
+        assert api.get("/v1/payment-methods", {"status": "active"}, headers=acting).data == []
+        refused = api.get("/v1/payment-methods", {"status": "removed"}, headers=acting)
+        assert (refused.status_code, refused.code) == (400, "CHECKOUT_PAYMENT_METHOD_STATUS_UNSUPPORTED")
+        assert api.get(f"/v1/payment-methods/{method}", headers=acting).status_code == 404
+
+    def test_a_buyer_changes_none(self, api, customer, checkout):
+        method = saved_card(api, customer)
+        acting = checkout(True)
+
+        for answer in (
+            save_card(api, customer, headers=acting),
+            prefer(api, method, headers=acting),
+            remove(api, method, headers=acting),
+        ):
+            assert (answer.status_code, answer.code) == (403, "CHECKOUT_SESSION_SCOPE_MISMATCH")
+        assert read(api, method)["status"] == "active"
+
+    @pytest.mark.parametrize(("acts", "status"), [(True, 200), (False, 409)])
+    def test_a_buyer_pays_with_it_if_the_checkout_acts_for_the_customer(self, api, customer, checkout, acts, status):
+        method = saved_card(api, customer)
+        body = {"action": "pay", "payment_source": {"payment_method_id": method}}
+
+        paid = api.post(f"/v1/orders/{checkout.order.id}/pay", body, headers=checkout(acts))
+
+        assert paid.status_code == status
+        assert paid.code == (None if acts else "PAYMENT_SOURCE_NOT_ALLOWED")
+        assert_books(checkout.order, paid=10_000 if acts else 0)
+
+    def test_a_buyer_reads_the_payments_of_its_own_order_alone(self, api, customer, checkout):
+        body = {"action": "pay", "payment_source": {"token": "pm_card_visa"}}
+        anonymous = checkout(False)
+        api.post(f"/v1/orders/{checkout.order.id}/pay", body, headers=anonymous)
+        leg = checkout.order.payment_intents.get()
+        leg.metadata = {"shelf": "3"}
+        leg.save()
+        other = stories.paid_order(customer.environment).payment_intents.get()
+        alone = api.post(
+            "/v1/payment-intents", {"amount_money": {"amount": 100, "currency": "EUR"}, "payment_options": ["card"]}
+        ).data["payment_intent"]["payment_intent_id"]
+
+        shown = api.get(f"/v1/payment-intents/{leg.id}", headers=anonymous)
+
+        assert (shown.status_code, shown.data["status"]) == (200, "succeeded")
+        assert "metadata" not in shown.data
+        assert api.get(f"/v1/payment-intents/{leg.id}").data["metadata"] == {"shelf": "3"}
+        for foreign in (other.id, alone):
+            assert api.get(f"/v1/payment-intents/{foreign}", headers=anonymous).status_code == 404
+        assert api.get("/v1/payment-intents", headers=anonymous).code == "CHECKOUT_SESSION_SCOPE_MISMATCH"
 
 
 class TestRemoving:
