@@ -234,7 +234,7 @@ def test_a_payouts_movement_may_come_before_the_payout(environment):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_who_learn_the_same_at_once_book_it_once(environment):
+def test_two_who_learn_the_same_at_once_book_it_once(environment, caplog):
     sale = stories.paid_order(environment, total=10_000)
     states = [of_sale(sale), told(environment, "btx_2", type="adjustment", amount=-50, fee=0)]
 
@@ -244,6 +244,7 @@ def test_two_who_learn_the_same_at_once_book_it_once(environment):
         lambda: record(environment, states[0]),
     )
     assert [result for result in results if isinstance(result, Exception)] == []
+    assert "booking_failed" not in caplog.text
     look_again(environment, at=timezone.now())
     assert sorted(entries()) == [("adjustment", -50, "EUR", False), ("fee", 320, "EUR", True)]
     assert kinds_of(sale).count("payment.fee_charged") == 1
@@ -253,11 +254,12 @@ def test_two_who_learn_the_same_at_once_book_it_once(environment):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_syncs_at_once_are_one(environment):
+def test_two_syncs_at_once_are_one(environment, caplog):
     sale = stories.paid_order(environment, total=10_000)
     at = later(minutes=1)
     results = at_once(*[lambda: sync_balance(environment.id, at=at)] * 3)
     assert [result for result in results if isinstance(result, Exception)] == []
+    assert "booking_failed" not in caplog.text
     assert entries() == [("fee", 320, "EUR", True)]
     assert_books(sale, paid=10_000)
 
