@@ -11,10 +11,9 @@ from flint.testing.stories import eur, line, settled, wire
 from orders import services
 from orders.models import Order
 from payments.processors.base import BalanceTransactionState, PayoutState
-from payments.processors.sandbox import setups
-from payments.services.methods import save_method
 from payments.services.movements import record_movements
 from payments.services.payouts import record_payout
+from refunds.tests.disputing import dispute
 
 LINE = {"name": "Tea", "unit_price_money": wire(eur(100))}
 CHARGE = {"name": "Gift wrap", "type": "other", "amount_money": wire(eur(100))}
@@ -61,18 +60,11 @@ def theirs(environment) -> dict[str, str]:
         "order_charge_id": order.charges.get().id,
         "payment_intent_id": order.payment_intents.get().id,
         "order_payment_attempt_id": paid.attempt.id,
-        "payment_method_id": saved_card(environment, customer),
+        "payment_method_id": stories.saved_card(customer).id,
         "refund_id": refund.id,
+        "dispute_id": dispute(order, case_type="inquiry").id,
         **balance(environment, refund),
     }
-
-
-def saved_card(environment, customer) -> str:
-    """A card that the customer has saved."""
-    saved = save_method(data={"customer_id": customer.id}, actor=stories.actor_in(environment))
-    setups.complete(saved.setup.client_secret, token="pm_card_visa")
-    stories.deliver_notices(environment)
-    return saved.method.id
 
 
 def balance(environment, refund) -> dict[str, str]:
@@ -162,7 +154,14 @@ def test_a_body_cannot_name_somebody_elses_rows(theirs, other_api, api):
 
 
 def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
-    for path in ("/v1/orders", "/v1/refunds", "/v1/customers", "/v1/payment-intents", "/v1/payment-methods"):
+    for path in (
+        "/v1/orders",
+        "/v1/refunds",
+        "/v1/disputes",
+        "/v1/customers",
+        "/v1/payment-intents",
+        "/v1/payment-methods",
+    ):
         assert other_api.get(path).data == []
     for query in ({"customer_id": theirs["customer_id"]}, {"query": theirs["order_id"]}):
         assert other_api.get("/v1/orders", query).data == []
