@@ -15,13 +15,15 @@ from flint.merchants.models import Environment
 from flint.money import Money
 from flint.testing import processors
 from flint.testing.processors import network_of
-from orders.models import Order
+from orders.models import Customer, Order
 from orders.services import create_order
 from payments import inbound
 from payments import services as payments
+from payments.models import PaymentMethod
 from payments.services.pay import Paid
 from refunds import services as refunds
 from refunds.models import Refund
+from refunds.services import disputes
 
 NOT_RUN = ("payments.processors.sandbox.tasks",)
 """Tasks of the sandbox reach out over HTTP; tests deliver its notices themselves."""
@@ -89,6 +91,16 @@ def refund(order: Order, **data: Any) -> Refund:
     return made
 
 
+def saved_card(customer: Customer, *, token: str = "pm_card_visa") -> PaymentMethod:
+    """Have a customer save a card, from the merchant's request to the processor's notice."""
+    actor = actors.system(customer.environment_id, "Story")
+    saved = payments.save_method(data={"customer_id": customer.id}, actor=actor)
+    network_of(customer.environment_id).hand_in_card(saved.setup.client_secret, token, passed=True)
+    deliver_notices(customer.environment_id)
+    saved.method.refresh_from_db()
+    return saved.method
+
+
 @contextmanager
 def settled() -> Iterator[None]:
     """Run what the block leaves to after its commit, and what that leaves in turn, before going on."""
@@ -136,6 +148,7 @@ def sweep(*, at: datetime) -> None:
     with settled():
         payments.sweep(at=at)
         refunds.sweep(at=at)
+        disputes.sweep(at=at)
 
 
 def wire(money: Money) -> dict[str, Any]:

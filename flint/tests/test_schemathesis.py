@@ -52,6 +52,7 @@ def calls(environment, api, one_connection):
         "order_charge_id": [charged.charges.get().id],
         "payment_intent_id": [leg.id for order in orders for leg in order.payment_intents.all()],
         "order_payment_attempt_id": [attempt.id for order in orders for attempt in order.payment_attempts.all()],
+        "payment_method_id": [stories.saved_card(customer).id],
         "refund_id": [refund.id],
         "customer_id": [customer.id],
     }

@@ -411,6 +411,23 @@ class TestReading:
         assert "customer" not in read(api, method)
         assert api.get(f"/v1/payment-methods/{method}", {"expand": "order"}).code == "INVALID_EXPAND"
 
+    def test_another_merchants_is_not_there(self, api, other_api, customer):
+        method = saved_card(api, customer)
+        before = PaymentMethod.objects.values().get()
+
+        answers = [
+            other_api.get(f"/v1/payment-methods/{method}"),
+            prefer(other_api, method),
+            remove(other_api, method),
+            save_card(other_api, customer),
+        ]
+
+        assert {(answer.status_code, answer.code) for answer in answers} == {(404, "RESOURCE_NOT_FOUND")}
+        assert other_api.get("/v1/payment-methods").data == []
+        assert PaymentMethod.objects.values().get() == before
+        customer.refresh_from_db()
+        assert customer.default_payment_method_id == ""
+
     def test_scopes(self, environment, customer, api):
         method = saved_card(api, customer)
         reader = client_of(environment, scopes=["payments.payment_methods.read"])
