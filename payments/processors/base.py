@@ -10,7 +10,7 @@ not know (:class:`NoAnswer`, ask later, never repeat blindly). What it shows may
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -315,6 +315,25 @@ class Processor(ABC):
     """One processor, for any environment. Adapters keep no state between calls."""
 
     name: str
+    form_template: str
+    """The part of the hosted page that asks for a payment source."""
+
+    form_script = ""
+    """The processor's own library for that part, if it has one."""
+
+    form_origins: Mapping[str, Sequence[str]] = {}
+    """Other origins that the form needs, by directive of a Content-Security-Policy."""
+
+    def token_of_form(self, *, environment_id: str, form: Mapping[str, str]) -> str:
+        """
+        Return the token to pay with, from what the hosted page's form posted. Made by the processor's own library.
+
+        :raises Refused: if there is none.
+        """
+        token = form.get("confirmation_token", "")
+        if not token.startswith("ctoken_") or len(token) > 255:
+            raise Refused("invalid_payment_source", "The form brought no payment source.")
+        return token
 
     def is_configured(self, *, environment_id: str) -> bool:
         """Tell whether the environment has all it takes to collect through this processor."""

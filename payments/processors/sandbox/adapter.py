@@ -22,7 +22,7 @@ from payments.processors.base import (
     SetupRequest,
     SetupState,
 )
-from payments.processors.sandbox import balance, faults, lists, network, notices, operations, setups
+from payments.processors.sandbox import balance, faults, lists, network, notices, operations, setups, tokens
 from payments.processors.sandbox.accounts import publishable_key_of
 from payments.processors.sandbox.models import (
     SandboxBalanceTransaction,
@@ -38,6 +38,24 @@ class SandboxProcessor(base.Processor):
     """A simulated network. It is strict about amounts and states, idempotent per operation id, and fails on cue."""
 
     name = "sandbox"
+    form_template = "sandbox/card_form.html"
+
+    def token_of_form(self, *, environment_id: str, form: Mapping[str, str]) -> str:
+        if form.get("method") == "bank":
+            return tokens.tokenise_bank_account(
+                environment_id, form.get("routing_number", ""), form.get("account_number", ""), prefix="ctoken"
+            )
+        month, _, year = form.get("expiry", "").replace(" ", "").partition("/")
+        if not (month.isdecimal() and year.isdecimal() and len(year) in (2, 4) and len(month) <= 2):
+            raise base.Refused("expired_card", tokens.MESSAGES["expired_card"])
+        return tokens.tokenise(
+            environment_id,
+            form.get("number", ""),
+            int(month),
+            int(year) + (2000 if len(year) == 2 else 0),
+            form.get("cvc", ""),
+            prefix="ctoken",
+        )
 
     def confirm(self, request: PaymentRequest) -> PaymentState:
         def perform() -> str:

@@ -57,6 +57,14 @@ class StripeProcessor(base.Processor):
     """The merchant's own Stripe account, one per environment."""
 
     name = "stripe"
+    form_template = "checkout/stripe_form.html"
+    form_script = "https://js.stripe.com/v3/"
+    form_origins = {
+        "script-src": ["https://js.stripe.com"],
+        "frame-src": ["https://js.stripe.com", "https://hooks.stripe.com"],
+        "connect-src": ["https://api.stripe.com"],
+        "img-src": ["https://*.stripe.com"],
+    }
 
     def is_configured(self, *, environment_id: str) -> bool:
         return StripeAccount.objects.filter(pk=environment_id).exists()

@@ -1,0 +1,16 @@
+"""Addresses of the hosted page."""
+
+from django.urls import path
+
+from payments.checkout import views
+
+urlpatterns = [
+    path("checkout/<str:session_id>", views.show, name="checkout"),
+    path("checkout/<str:session_id>/pay", views.pay, name="checkout_pay"),
+    path("checkout/<str:session_id>/tip", views.tip, name="checkout_tip"),
+    path("checkout/<str:session_id>/stop", views.stop, name="checkout_stop"),
+    path("checkout/<str:session_id>/theme.css", views.theme, name="checkout_theme"),
+    path("checkout/<str:session_id>/return", views.back, name="checkout_return"),
+    path("checkout/<str:session_id>/<str:launch_secret>", views.launch, name="checkout_launch"),
+    path("payment-returns/<str:session_id>", views.relay, name="payment_return"),
+]
