@@ -193,7 +193,7 @@ def decline_text(language: Language, code: str) -> str:
         "insufficient_funds": "There is not enough money on the card. Try another one.",
         "expired_card": "The card has expired. Try another one.",
         "incorrect_cvc": "The security code is not right. Check it and try again.",
-        "authentication_required": "Your bank did not recognise you and nothing was charged. Try again, or another card.",
+        "authentication_required": "Your bank did not recognise you. Nothing was charged. Try again, or another card.",
         "processing_error": "Something went wrong at the bank and nothing was charged. Try again in a moment.",
         "payment_attempt_canceled": "You stopped the payment. Nothing was charged.",
     }
