@@ -30,4 +30,4 @@ def handle_dispute(processor: Processor, reference: str, *, actor: Actor, also: 
     state = processor.retrieve_dispute(environment_id=actor.environment_id, reference=reference)
     if state is None:
         raise DoesNotFit(f"the processor has no dispute {reference}")
-    disputes.take_in(processor, state, actor=actor, at=asked_at, also=also)
+    disputes.take_in(processor, state, actor=actor, asked_at=asked_at, also=also)

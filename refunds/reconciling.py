@@ -170,7 +170,7 @@ class DisputeComparison(Comparison):
             if now is None:
                 return False
             before = Dispute.objects.of(look.actor).filter(reference=now.reference).order_by("id").first()
-            after = disputes.take_in(look.processor, now, actor=look.actor, at=asked_at)
+            after = disputes.take_in(look.processor, now, actor=look.actor, at=look.at, asked_at=asked_at)
             return before is None or (before.status, before.withdrawn_amount) != (after.status, after.withdrawn_amount)
 
         look.learn(state.reference, record, theirs=state.money)

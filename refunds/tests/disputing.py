@@ -65,7 +65,7 @@ def state_of(order: Order, **changes: Any) -> DisputeState:
     return DisputeState(**told)
 
 
-def record(order: Order, *, at: datetime | None = None, **changes: Any) -> Dispute:
+def record(order: Order, *, asked_at: datetime | None = None, **changes: Any) -> Dispute:
     """Record a state as it might have been told."""
     actor = actors.processor(order.environment_id, "sandbox")
-    return disputes.record_dispute(state_of(order, **changes), actor=actor, at=at)
+    return disputes.record_dispute(state_of(order, **changes), actor=actor, asked_at=asked_at)

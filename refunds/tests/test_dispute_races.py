@@ -88,9 +88,11 @@ def test_d116_its_whole_life_at_once(environment):
     asked = [later(seconds=n) for n in range(3)]
     for order in paid_orders(environment):
         told = [
-            partial(record, order, reference=order.id, at=asked[0], status="needs_response", withdrawn_amount=0),
-            partial(record, order, reference=order.id, at=asked[1], status="needs_response", withdrawn_amount=10_000),
-            partial(record, order, reference=order.id, at=asked[2], status="lost", withdrawn_amount=10_000),
+            partial(record, order, reference=order.id, asked_at=asked[0], status="needs_response", withdrawn_amount=0),
+            partial(
+                record, order, reference=order.id, asked_at=asked[1], status="needs_response", withdrawn_amount=10_000
+            ),
+            partial(record, order, reference=order.id, asked_at=asked[2], status="lost", withdrawn_amount=10_000),
         ]
         assert len(ended(at_once(*told))) == 3
 
@@ -130,7 +132,7 @@ def test_it_is_written_off_while_the_money_comes_back(environment):
     for order in paid_orders(environment):
         lost = record(order, reference=order.id, status="lost", withdrawn_amount=10_000)
         staff = actors.Actor(kind="staff", environment_id=environment.id, id="ann")
-        back = partial(record, order, reference=order.id, status="won", withdrawn_amount=0, at=later(minutes=1))
+        back = partial(record, order, reference=order.id, status="won", withdrawn_amount=0, asked_at=later(minutes=1))
 
         ended(
             at_once(partial(disputes.write_off, dispute_id=lost.id, reason="Gone", actor=staff), back),

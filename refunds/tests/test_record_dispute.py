@@ -286,7 +286,7 @@ class TestOldNews:
         for arrival in permutations(range(3)):
             order = stories.paid_order(environment, total=3_500)
             for n in arrival:
-                record(order, reference=f"dp_{order.id}", at=asked[n], **states[n])
+                record(order, reference=f"dp_{order.id}", asked_at=asked[n], **states[n])
 
             taken = Dispute.objects.get(order=order)
             assert (taken.status, taken.withdrawn_amount, taken.movements.count()) == ("lost", 3_500, 1)
@@ -301,9 +301,9 @@ class TestOldNews:
 
     def test_what_was_asked_for_earlier_never_undoes_what_is_known(self, order):
         now = timezone.now()
-        record(order, status="won", withdrawn_amount=0, at=now)
+        record(order, status="won", withdrawn_amount=0, asked_at=now)
         with nothing_moves(order):
-            record(order, status="lost", withdrawn_amount=10_000, at=now - timedelta(seconds=1))
+            record(order, status="lost", withdrawn_amount=10_000, asked_at=now - timedelta(seconds=1))
 
     def test_a_repeat_changes_nothing(self, order):
         taken = dispute(order)

@@ -26,6 +26,7 @@ def take_in(
     *,
     actor: Actor,
     at: datetime | None = None,
+    asked_at: datetime | None = None,
     also: Callable[[], None] | None = None,
 ) -> Dispute:
     """
@@ -38,7 +39,7 @@ def take_in(
         payment = processor.retrieve_payment(environment_id=actor.environment_id, reference=state.payment_reference)
         if payment is not None:
             record_payment(payment, actor=actor)
-    return record_dispute(state, actor=actor, at=at, also=also)
+    return record_dispute(state, actor=actor, at=at, asked_at=asked_at, also=also)
 
 
 def ask_about_dispute(dispute_id: str, *, actor: Actor, at: datetime | None = None) -> None:
@@ -46,12 +47,13 @@ def ask_about_dispute(dispute_id: str, *, actor: Actor, at: datetime | None = No
     at = at or timezone.now()
     dispute = Dispute.objects.of(actor).select_related("payment_intent").find(id=dispute_id)
     processor = processor_of(dispute.payment_intent.processor)
+    asked_at = timezone.now()
     try:
         state = processor.retrieve_dispute(environment_id=dispute.environment_id, reference=dispute.reference)
     except ProcessorError:
         return
     if state is not None:
-        take_in(processor, state, actor=actor, at=at)
+        take_in(processor, state, actor=actor, at=at, asked_at=asked_at)
 
 
 def sweep(*, at: datetime | None = None) -> int:

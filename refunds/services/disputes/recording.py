@@ -38,29 +38,34 @@ MOST_URGENT = [
 
 
 def record_dispute(
-    state: DisputeState, *, actor: Actor, at: datetime | None = None, also: Callable[[], None] | None = None
+    state: DisputeState,
+    *,
+    actor: Actor,
+    at: datetime | None = None,
+    asked_at: datetime | None = None,
+    also: Callable[[], None] | None = None,
 ) -> Dispute:
     """
     Apply a dispute's state at the processor, forward only; a state already known changes nothing.
 
-    ``at`` is when the state was asked for: one that was asked for before the newest one known is old news, and so is
-    one of an earlier stage. Old news moves nothing. ``also`` runs in the same transaction, for the caller's own mark
-    that the fact is dealt with.
+    A state of an earlier stage is old news, and so is one that was asked for, ``asked_at``, before the newest one that
+    is known. Old news moves nothing. ``also`` runs in the same transaction, for the caller's own mark that the fact is
+    dealt with.
 
     :raises DoesNotFit: if no payment of the actor's environment has the reference that the state names.
     """
-    at = at or timezone.now()
+    at, asked_at = at or timezone.now(), asked_at or timezone.now()
     with transaction.atomic():
         order, leg, operation = _locked(state, actor)
         dispute = Dispute.objects.filter(environment_id=order.environment_id, reference=state.reference).first()
         if dispute is not None and dispute.operation_id != operation.id:
             raise DoesNotFit(f"{state.reference} is a dispute of another payment")
-        if dispute is not None and (at < dispute.asked_at or not dispute.may_become(state.status)):
+        if dispute is not None and (asked_at < dispute.asked_at or not dispute.may_become(state.status)):
             # Whichever of the two is right, asking again tells.
-            dispute.next_check_at = timezone.now()
+            dispute.next_check_at = at
             dispute.save(update_fields=["next_check_at", "updated_at"])
         else:
-            dispute = _apply(order, leg, operation, dispute, state, actor, at)
+            dispute = _apply(order, leg, operation, dispute, state, actor, at, asked_at)
         if also:
             also()
     return dispute
@@ -87,6 +92,7 @@ def _apply(
     state: DisputeState,
     actor: Actor,
     at: datetime,
+    asked_at: datetime,
 ) -> Dispute:
     known = order.event_count
     is_new = dispute is None
@@ -97,7 +103,7 @@ def _apply(
     status_before, is_changed = dispute.status, _learn(dispute, state)
     if dispute.status != state.status:
         dispute.become(status=state.status, at=at)
-    dispute.asked_at = at
+    dispute.asked_at = asked_at
     _plan_check(dispute, at)
     movement = hold_back(order, leg, dispute, state.withdrawn_amount)
     dispute.save()
