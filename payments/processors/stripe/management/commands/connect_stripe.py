@@ -37,7 +37,8 @@ class Command(BaseCommand):
         except accounts.InvalidStripeKeys as refusal:
             raise CommandError(refusal.message) from None
         self.stdout.write(self.style.SUCCESS(f"{environment} now collects through Stripe."))
-        self.stdout.write("In Stripe, let a webhook endpoint send payment_intent.*, charge.* and refund.* events to")
+        self.stdout.write("In Stripe, let a webhook endpoint send payment_intent.*, charge.* (with charge.dispute.*),")
+        self.stdout.write("refund.*, setup_intent.* and payout.* events to")
         self.stdout.write(f"  {accounts.webhook_url(environment.id)}")
 
 
