@@ -46,10 +46,6 @@ class ReconcileRunAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """Show the runs, with a button for each environment that the user may compare."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         buttons = [
             {"environment": each, "url": reverse("admin:payments_reconcilerun_start", args=[each.id])}
             for each in environments_of(request.user, Right.RECONCILE)

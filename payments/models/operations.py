@@ -64,7 +64,8 @@ class PaymentOperation(Record):
             ),
         ]
         indexes = [
-            models.Index(fields=["created_at"], condition=Q(answered_at__isnull=True), name="operation_unanswered")
+            models.Index(fields=["created_at"], condition=Q(answered_at__isnull=True), name="operation_unanswered"),
+            models.Index(fields=["environment", "created_at"], condition=Q(kind="confirm"), name="confirm_by_time"),
         ]
 
     def __str__(self) -> str:

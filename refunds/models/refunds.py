@@ -169,6 +169,7 @@ class RefundLeg(StatefulRecord):
             models.Index(
                 fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="refund_leg_to_check"
             ),
+            models.Index(fields=["environment", "created_at"], name="refund_leg_by_time"),
         ]
         triggers = [
             checks_its_order("refund_leg_is_checked_with_its_order", function="flint_check_refunds"),
