@@ -83,6 +83,7 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "dispute.warning_closed": (None, "Inquiry closed"),
     "dispute.closed": (None, "Dispute closed"),
     "dispute.written_off": ("adjustment", "{amount} written off after a dispute"),
+    "dispute.loss_noted": (None, "Loss of {amount} in a dispute noted"),
     "dispute.collected_again": (None, "{amount} to be collected again after a dispute"),
     "checkout_session.created": ("checkout_session_created", "Checkout opened"),
     "checkout_session.expired": ("checkout_session_expired", "Checkout expired"),

@@ -40,6 +40,12 @@ VERBS = {
         "what": "The order can be paid again: through a checkout, an invoice or the API, like anything that is owed.",
         "done": "The order can be paid again.",
     },
+    "note-loss": {
+        "verb": disputes.note_loss,
+        "title": "Note the loss",
+        "what": "What was taken beyond the payment stays booked as a loss. It leaves the work list, in your name.",
+        "done": "The loss is noted.",
+    },
 }
 
 
@@ -64,6 +70,7 @@ def facts_of(dispute: Dispute) -> dict[str, Any]:
         "is_late": bool(dispute.is_answerable and dispute.evidence_due_at and dispute.evidence_due_at < timezone.now()),
         "amounts": [(name, Money(amount, currency)) for name, amount in amounts if amount],
         "has_loss": dispute.excess_amount > 0,
+        "has_new_loss": dispute.has_new_loss,
         "decision": DECISIONS.get(dispute.decision, ""),
     }
 
@@ -121,13 +128,14 @@ event_words.update(
         "dispute.warning_closed": lambda event: "The bank asks no more",
         "dispute.closed": lambda event: "Dispute closed",
         "dispute.written_off": lambda event: "What the dispute took is written off",
+        "dispute.loss_noted": lambda event: "What the dispute took beyond the payment is noted as a loss",
         "dispute.collected_again": lambda event: "What the dispute took is to be collected again",
     }
 )
 
 NEEDS_RESPONSE = Q(status__in=ASKS_FOR_A_RESPONSE, is_evidence_past_due=False) & ~Q(case_type="bank_return")
 UNDECIDED = Q(charged_back_amount__gt=0, decision="", order__is_collection_blocked=True)
-WITH_LOSS = Q(excess_amount__gt=0)
+WITH_LOSS = Q(excess_amount__gt=F("noted_amount"))
 
 
 class WorkFilter(admin.SimpleListFilter):
@@ -198,9 +206,14 @@ class DisputeAdmin(ReadOnlyAdmin):
         return self._page(request, dispute, "admin/refunds/dispute.html", buttons=self._buttons(request, dispute))
 
     def _buttons(self, request: HttpRequest, dispute: Dispute) -> list[dict[str, str]]:
-        if not dispute.is_undecided or not access_of(request.user).may(Right.DECIDE_DISPUTE, dispute.environment_id):
+        if not access_of(request.user).may(Right.DECIDE_DISPUTE, dispute.environment_id):
             return []
-        offered = [name for name in VERBS if name != "collect-again" or dispute.status == D.LOST]
+        offers = {
+            "write-off": dispute.is_undecided,
+            "collect-again": dispute.is_undecided and dispute.status == D.LOST,
+            "note-loss": dispute.has_new_loss,
+        }
+        offered = [name for name, is_offered in offers.items() if is_offered]
         return [{"title": VERBS[name]["title"], "url": self._url(dispute, name)} for name in offered]
 
     def _url(self, dispute: Dispute, name: str) -> str:
@@ -213,7 +226,9 @@ class DisputeAdmin(ReadOnlyAdmin):
             self.refuse_unless(request, Right.DECIDE_DISPUTE, dispute)
             if request.method not in ("GET", "HEAD", "POST"):
                 return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-            form = {"decision": VERBS[name], "max_reason": MAX_REASON}
+            decided = dispute.charged_back_amount - dispute.written_off_amount
+            about = dispute.excess_amount - dispute.noted_amount if name == "note-loss" else decided
+            form = {"decision": VERBS[name], "max_reason": MAX_REASON, "about": dispute.order.money(about)}
             if request.method != "POST":
                 return self._page(request, dispute, "admin/refunds/decide.html", **form)
             reason = request.POST.get("reason", "").replace("\r\n", "\n")
@@ -241,7 +256,6 @@ class DisputeAdmin(ReadOnlyAdmin):
             "facts": facts_of(dispute),
             "order": order,
             "zone": dispute.environment.merchant.reporting_timezone,
-            "owed": Money(dispute.charged_back_amount - dispute.written_off_amount, order.currency),
             "is_undecided": dispute.is_undecided,
             "movements": _movements(dispute),
             **more,

@@ -96,8 +96,9 @@ class Dispute(StatefulRecord):
     ``amount`` is what is disputed, in ``currency``; all other amounts are in the payment's currency.
     ``withdrawn_amount`` is what the processor holds back for it now. As much of it as the payment still held counts on
     the order, ``charged_back_amount``; what goes beyond, because a refund or a rate of exchange took it first, is the
-    merchant's loss, ``excess_amount``. ``decision`` is what staff made of the debt that came back;
-    ``written_off_amount`` is what is no longer owed by it. ``asked_at`` is when the newest state applied was asked for.
+    merchant's loss, ``excess_amount``, of which staff have seen ``noted_amount``. ``decision`` is what staff made of
+    the debt that came back; ``written_off_amount`` is what is no longer owed by it. ``asked_at`` is when the newest
+    state applied was asked for.
     """
 
     missing = DisputeNotFound
@@ -115,6 +116,7 @@ class Dispute(StatefulRecord):
     withdrawn_amount = models.BigIntegerField(default=0)
     charged_back_amount = models.BigIntegerField(default=0)
     excess_amount = models.BigIntegerField(default=0)
+    noted_amount = models.BigIntegerField(default=0)
     written_off_amount = models.BigIntegerField(default=0)
     decision = models.CharField(max_length=16, choices=Decision.choices, blank=True)
     decided_at = models.DateTimeField(null=True)
@@ -173,6 +175,11 @@ class Dispute(StatefulRecord):
         return self.charged_back_amount > 0 and not self.decision
 
     @property
+    def has_new_loss(self) -> bool:
+        """Whether more is lost beyond the order than anybody has taken note of."""
+        return self.excess_amount > self.noted_amount
+
+    @property
     def is_answerable(self) -> bool:
         """Whether the merchant can still send evidence. A bank return cannot be contested."""
         return (
@@ -208,6 +215,10 @@ class Dispute(StatefulRecord):
         self.withdrawn_amount += charged_back + excess
         if charged_back > 0:
             self.decision, self.decided_at = "", None
+
+    def note_loss(self) -> None:
+        """Take note of what is lost beyond the order."""
+        self.noted_amount = self.excess_amount
 
     def decide(self, decision: str, *, written_off: int, at: datetime) -> None:
         """Say what becomes of the debt."""

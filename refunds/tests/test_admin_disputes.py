@@ -125,6 +125,17 @@ class TestDecided:
         assert "The order can be paid again." in done.content.decode()
         assert not assert_books(order, outstanding=10_000).is_collection_blocked
 
+    def test_a_loss_is_noted_and_leaves_the_work_list(self, finance, order):
+        taken = dispute(order, 10_320)
+        assert "disputes took more than the payment held" in page(finance, "/admin/")
+        assert "€3.20" in page(finance, url_of(taken, "note-loss"))
+
+        done = finance.post(url_of(taken, "note-loss"), {"reason": "The rate moved"}, follow=True)
+
+        assert "The loss is noted." in done.content.decode()
+        assert "disputes took more than the payment held" not in page(finance, "/admin/")
+        assert "Note the loss" not in page(finance, url_of(taken))
+
     def test_a_refusal_comes_back_on_the_form(self, finance, order):
         taken = dispute(order)
         with nothing_moves(order):
@@ -145,7 +156,7 @@ class TestDecided:
 
 class TestAllowed:
     @pytest.mark.parametrize("role", ["support", "developer"])
-    @pytest.mark.parametrize("act", ["write-off", "collect-again"])
+    @pytest.mark.parametrize("act", ["write-off", "collect-again", "note-loss"])
     def test_who_may_read_may_not_decide(self, merchant, order, role, act):
         lost = bank(dispute(order), "lose")
         reader = signed_in(merchant, role)

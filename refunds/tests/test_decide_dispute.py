@@ -20,7 +20,12 @@ from payments.tests.acts import (
     stage,
 )
 from refunds.services import disputes
-from refunds.services.disputes.deciding import DisputeAlreadyDecided, DisputeNotLost, DisputeReasonRequired
+from refunds.services.disputes.deciding import (
+    DisputeAlreadyDecided,
+    DisputeNotLost,
+    DisputeReasonRequired,
+    DisputeWithoutLoss,
+)
 from refunds.tests.disputing import bank, dispute
 
 WHY = "Agreed on the phone"
@@ -169,6 +174,30 @@ class TestCollectAgain:
         pay(api, order)
         bank(lost, "win")
         assert_books(order, paid=20_000, charged_back=0, balance=-10_000, outstanding=0)
+
+
+class TestNoteLoss:
+    def test_it_waits_for_nobody_any_more_until_more_is_lost(self, order, staff):
+        stories.refund(order, amount_money=eur(3_000))
+        taken = dispute(order)
+        assert taken.has_new_loss
+
+        noted = disputes.note_loss(dispute_id=taken.id, reason=WHY, actor=staff)
+        assert not noted.has_new_loss
+        event = order.events.get(type="dispute.loss_noted")
+        assert (event.data["amount"], event.data["text"], event.balance_delta_amount) == (3_000, WHY, 0)
+        assert assert_books(order, charged_back=7_000, outstanding=7_000).is_collection_blocked
+        assert bank(taken, "withdraw", 500).has_new_loss
+
+    def test_there_is_none(self, order, staff):
+        taken = dispute(order)
+        with nothing_moves(order), pytest.raises(DisputeWithoutLoss):
+            disputes.note_loss(dispute_id=taken.id, reason=WHY, actor=staff)
+        stories.refund(other := stories.paid_order(order.environment), amount_money=eur(3_000))
+        lost = dispute(other)
+        disputes.note_loss(dispute_id=lost.id, reason=WHY, actor=staff)
+        with nothing_moves(other), pytest.raises(DisputeWithoutLoss):
+            disputes.note_loss(dispute_id=lost.id, reason=WHY, actor=staff)
 
 
 class TestRefused:
