@@ -70,9 +70,11 @@ def pytest_configure(config):
 def clear_after_the_killed() -> None:
     """Stop and delete the servers of runs that were killed before they could."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if folder.stat().st_uid == os.geteuid() and not is_alive(int(folder.name.split("-")[2])):
-            Server(folder / "postgres").destroy()
-            shutil.rmtree(folder, ignore_errors=True)
+        # Another run may end, and take its own away, while this one looks.
+        with contextlib.suppress(FileNotFoundError):
+            if folder.stat().st_uid == os.geteuid() and not is_alive(int(folder.name.split("-")[2])):
+                Server(folder / "postgres").destroy()
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_alive(pid: int) -> bool:

@@ -115,7 +115,19 @@ def settled() -> Iterator[None]:
 
 
 def deliver_notices(environment: Environment | str, *, at: datetime | None = None, handled: bool = True) -> int:
-    """Let the processor post its waiting notices to Flint, and have Flint handle them. Return how many were posted."""
+    """
+    Let the processor post its waiting notices to Flint, and have Flint handle them. Return how many were posted.
+
+    Where trouble stands, what the notices could not tell is settled too, if they are handled at all.
+    """
+    posted = deliver_notices_once(environment, at=at, handled=handled)
+    if handled:
+        processors.settled_in_trouble(environment, at=at)
+    return posted
+
+
+def deliver_notices_once(environment: Environment | str, *, at: datetime | None = None, handled: bool = True) -> int:
+    """Let the waiting notices be posted once, whatever comes of it, and have those handled that came."""
     network = network_of(environment)
     at = network.moment(at or timezone.now())
     posted = 0
@@ -144,7 +156,13 @@ def time_passes(environment: Environment, at: datetime) -> None:
 
 
 def sweep(*, at: datetime) -> None:
-    """Ask about everything that is not final, as the beat does."""
+    """Ask about everything that is not final, as the beat does, and again where trouble stands."""
+    sweep_once(at=at)
+    processors.settle_all(at=at)
+
+
+def sweep_once(*, at: datetime) -> None:
+    """Ask about everything that is not final and due, one time."""
     with settled():
         payments.sweep(at=at)
         refunds.sweep(at=at)

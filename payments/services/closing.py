@@ -223,7 +223,10 @@ def cancel_attempt(*, order_id: str, attempt_id: str, data: Mapping[str, Any], a
             if not operation.payment_intent.is_final and operation.payment_intent.status not in CONFIRMABLE
         ]
         reason = data.get("cancellation_reason", "")
-        calls = [] if repeated else [_begin_cancel(order, leg, reason, actor) for leg in waiting]
+        # A repeat makes the calls that did not get through the first time, and no other again.
+        begun = attempt.operations.filter(command_key=actor.command.key).exclude(result="refused") if repeated else ()
+        begun = {operation.payment_intent_id for operation in begun}
+        calls = [_begin_cancel(order, leg, reason, actor) for leg in waiting if leg.id not in begun]
     if repeated:
         ask_about_attempt(attempt.id, actor=actor)
     unreached = None
@@ -280,13 +283,17 @@ def _locked(order_id: str | None, payment_intent_id: str, actor: Actor) -> tuple
 
 
 def _repeated(operations: QuerySet[PaymentOperation], actor: Actor) -> PaymentOperation | None:
-    """Return what an earlier run of the same command wrote down, if it got that far."""
+    """
+    Return what an earlier run of the same command wrote down, if it got that far.
+
+    What was refused, or never got through, did nothing; its caller was told so, and the same key may try again.
+    """
     if actor.command is None:
         return None
-    operation = operations.exclude(kind="confirm").filter(command_key=actor.command.key).order_by("id").first()
-    if operation and operation.command_digest != actor.command.digest:
+    of_command = operations.exclude(kind="confirm").filter(command_key=actor.command.key).order_by("id")
+    if any(operation.command_digest != actor.command.digest for operation in of_command):
         raise IdempotencyKeyReused
-    return operation
+    return of_command.exclude(result="refused").first()
 
 
 def _refuse_wrong_attempt(order: Order, attempt_id: str | None) -> None:

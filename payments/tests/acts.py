@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from flint.errors import FlintError
 from flint.events.models import Event
+from flint.money import Money
 from flint.testing.client import ApiClient
 from flint.testing.processors import network_of, settled_in_trouble
 from flint.testing.processors.base import racing
-from flint.testing.stories import deliver_notices, eur, wire
+from flint.testing.stories import deliver_notices, wire
 from orders.models import Charge, Customer, Discount, LedgerEntry, LineItem, Order, TaxBreakdown
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.processors.sandbox.effects import Effects
@@ -44,7 +45,7 @@ def pay(api: ApiClient, order: Order, token: str = VISA, *, key: str | None = No
 def stage(api: ApiClient, order: Order, amount: int | None = None, **data: Any) -> str:
     """Create a payment intent on an order and return its id."""
     if amount is not None:
-        data["amount_money"] = wire(eur(amount))
+        data["amount_money"] = wire(Money(amount, order.currency))
     made = api.post(f"/v1/orders/{order.id}/payment-intents", data)
     assert made.status_code == 201, made.content
     return made.data["payment_intent"]["payment_intent_id"]
@@ -61,7 +62,6 @@ def confirm(api: ApiClient, order: Order, *chosen: str | tuple[str, str], key: s
 def resume(api: ApiClient, order: Order, attempt_id: str, **data: Any) -> Any:
     """Go on with an attempt."""
     body = {"action": "resume", "order_payment_attempt_id": attempt_id, **data}
-    settled_in_trouble(order.environment_id)
     return api.post(f"/v1/orders/{order.id}/pay", body)
 
 
@@ -77,7 +77,7 @@ def capture(api: ApiClient, order: Order, leg: str, attempt: str | None = None, 
     """Capture a hold, all of it or an amount."""
     body = {"order_payment_attempt_id": attempt} if attempt else {}
     if amount is not None:
-        body["amount_money"] = wire(eur(amount))
+        body["amount_money"] = wire(Money(amount, order.currency))
     return insistently(api, order, f"payment-intents/{leg}/capture", body, **options)
 
 
@@ -105,19 +105,27 @@ def turned_out(api: ApiClient, order: Order, answer: Any) -> Any:
     Return an answer as it is. Where a standing trouble lost what the processor said, let things settle first, and have
     the answer tell what a client learns then by asking.
     """
-    if not settled_in_trouble(order.environment_id) or answer.error:
+    if not settled_in_trouble(order.environment_id):
+        return answer
+    if answer.code == "PAYMENT_ATTEMPT_STILL_PROCESSING":
+        attempt = read_attempt(api, order, answer.error["order_payment_attempt_id"])
+        if attempt["status"] in ("canceled", "partially_succeeded"):
+            answer.status_code, answer.code, answer.error, answer.data = 200, None, None, {"payment_attempt": attempt}
+    if answer.error:
         return answer
     shown = answer.data
     if "order" in shown:
         shown["order"] = api.get(f"/v1/orders/{order.id}").data
-    if shown.get("payment_attempt"):
-        attempt = shown["payment_attempt"]["order_payment_attempt_id"]
-        shown["payment_attempt"] = api.get(f"/v1/orders/{order.id}/payment-attempts/{attempt}").data
-    if shown.get("payment_intent"):
-        leg = shown["payment_intent"]["payment_intent_id"]
-        order_now = api.get(f"/v1/orders/{order.id}", {"expand": "payment_intents"}).data
-        (shown["payment_intent"],) = [each for each in order_now["payment_intents"] if each["payment_intent_id"] == leg]
+    if attempt := shown.get("payment_attempt"):
+        shown["payment_attempt"] = read_attempt(api, order, attempt["order_payment_attempt_id"])
+    if leg := shown.get("payment_intent"):
+        shown["payment_intent"] = api.get(f"/v1/payment-intents/{leg['payment_intent_id']}").data
     return answer
+
+
+def read_attempt(api: ApiClient, order: Order, attempt_id: str) -> dict[str, Any]:
+    """Read an attempt."""
+    return api.get(f"/v1/orders/{order.id}/payment-attempts/{attempt_id}").data
 
 
 def attempt_of(response: Any) -> str:

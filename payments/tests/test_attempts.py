@@ -5,13 +5,12 @@ from django.db import IntegrityError, transaction
 
 from flint.testing import stories
 from flint.testing.books import assert_books, check_guard
+from flint.testing.processors import network_of
 from flint.testing.stories import actor_in, line, time_passes
 from orders import services as orders
 from orders.collecting import OrderPaymentAttemptActive
 from payments import services
 from payments.models import PaymentAttempt
-from payments.processors.sandbox import clock
-from payments.processors.sandbox.models import SandboxOperation
 from payments.services.asking import ask_about_attempt
 from payments.services.starting import start_payment
 from payments.tests.acts import (
@@ -29,6 +28,8 @@ from payments.tests.acts import (
     pay,
     stage,
 )
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 def test_attempts_are_listed_newest_first_and_read_one_by_one(api, environment):
@@ -92,7 +93,7 @@ def test_d038_each_call_carries_a_key_of_its_own_that_repeats_keep(api, environm
 
     assert_books(order, paid=10_000, refunded=10_000, credit=10_000, balance=0)
     assert charged(order) == [5_000, 5_000]
-    keys = list(SandboxOperation.objects.filter(environment_id=environment.id).values_list("operation_id", flat=True))
+    keys = network_of(environment).keys()
     assert len(keys) == len(set(keys)) == 4
 
 
@@ -101,7 +102,7 @@ class TestWhileOneIsOpen:
 
     @pytest.fixture(params=[THREE_D_SECURE, DEBIT, "hold"])
     def collecting(self, request, api, environment):
-        order = stories.open_order(environment, line(6_000), line(4_000))
+        order = stories.open_order(environment, line(6_000, currency="USD"), line(4_000, currency="USD"))
         if request.param == "hold":
             hold(api, order)
         else:
@@ -165,7 +166,7 @@ class TestWhileOneIsOpen:
 
 
 def test_d029_an_order_is_not_closed_while_its_payment_is_in_flight(environment, api):
-    order = stories.open_order(environment, total=3_000)
+    order = stories.open_order(environment, total=3_000, currency="USD")
     pay(api, order, DEBIT)
 
     with nothing_moves(order), pytest.raises(OrderPaymentAttemptActive):
@@ -173,6 +174,7 @@ def test_d029_an_order_is_not_closed_while_its_payment_is_in_flight(environment,
 
     time_passes(environment, later(minutes=1))
     stories.refund(order)
+    time_passes(environment, later(minutes=2))
     orders.close_order(order_id=order.id, actor=actor_in(environment))
     assert_books(order, paid=3_000, refunded=3_000, credit=3_000, balance=0, status="closed")
 
@@ -180,7 +182,7 @@ def test_d029_an_order_is_not_closed_while_its_payment_is_in_flight(environment,
 def test_d023_the_end_of_an_old_attempt_leaves_the_one_that_paid_alone(api, environment):
     order = stories.open_order(environment, total=3_300)
     _, expired = hold(api, order)
-    clock.advance(later(days=8), environment.id)
+    network_of(environment).advance(later(days=8))
     pay(api, order)
 
     with nothing_moves(order):

@@ -4,6 +4,7 @@ import pytest
 
 from flint.testing import stories
 from flint.testing.books import assert_books
+from flint.testing.processors import network_of
 from flint.testing.stories import deliver_notices, time_passes
 from orders.collecting import OrderPaymentAttemptActive
 from orders.services import close_order
@@ -30,6 +31,8 @@ from payments.tests.acts import (
     pay,
     stage,
 )
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 def test_a_staged_payment_intent_is_canceled_here_alone(api, environment):
@@ -73,7 +76,7 @@ def test_one_that_waits_for_its_buyer_is_given_up(api, environment):
 
 
 def test_one_under_way_cannot_be_stopped(api, environment):
-    order = stories.open_order(environment)
+    order = stories.open_order(environment, currency="USD")
     attempt = attempt_of(pay(api, order, DEBIT))
     leg = order.payment_intents.get().id
 
@@ -85,6 +88,7 @@ def test_one_under_way_cannot_be_stopped(api, environment):
     assert_books(order, paid=10_000)
 
 
+@pytest.mark.processors("sandbox", "stripe")
 def test_one_whose_answer_was_lost_cannot_be_stopped_either(api, environment):
     order = stories.open_order(environment)
     with going_wrong(order, on="confirm", fault="lose_answer"):
@@ -132,6 +136,22 @@ def test_a_cancel_that_never_got_through_may_be_tried_again(api, environment):
 
     cancel(api, order, leg, attempt)
     assert_books(order, paid=0, active_attempt_id="")
+
+
+def test_the_same_key_tries_again_what_never_got_through(api, environment):
+    taken, let_go = stories.open_order(environment), stories.open_order(environment)
+    taken_hold, let_go_hold = hold(api, taken), hold(api, let_go)
+    with network_of(environment).out_of_order():
+        assert capture(api, taken, *taken_hold, 6_000, key="take").status_code == 503
+        assert cancel(api, let_go, *let_go_hold, key="let go").status_code == 503
+
+    capture(api, taken, *taken_hold, 6_000, key="take")
+    cancel(api, let_go, *let_go_hold, key="let go")
+
+    assert charged(taken) == [6_000]
+    assert_books(taken, paid=6_000, outstanding=4_000, active_attempt_id="")
+    assert [effect.kind for effect in at_processor(let_go)] == ["authorization", "release"]
+    assert_books(let_go, paid=0, active_attempt_id="")
 
 
 def test_a_cancel_that_the_processor_refuses_leaves_the_hold(api, environment):
@@ -194,7 +214,7 @@ class TestAttempts:
                 assert refused.error["payment_attempt_status"] == status
 
     def test_a_split_with_a_leg_under_way_is_left_whole(self, api, environment):
-        order = stories.open_order(environment)
+        order = stories.open_order(environment, currency="USD")
         legs = (stage(api, order, 6_000), THREE_D_SECURE), (stage(api, order, 4_000), DEBIT)
         attempt = attempt_of(confirm(api, order, *legs))
 
@@ -215,6 +235,19 @@ class TestAttempts:
         assert cancel_attempt(api, order, attempt).data["payment_attempt"]["status"] == "canceled"
         assert_books(order, paid=0, active_attempt_id="")
 
+    def test_the_same_key_cancels_the_legs_that_were_not_reached_and_no_other_again(self, api, environment):
+        order = stories.open_order(environment)
+        legs = [(stage(api, order, 5_000), THREE_D_SECURE) for _ in range(2)]
+        attempt = attempt_of(confirm(api, order, *legs))
+        with going_wrong(order, on="cancel", fault="unreachable", times=1):
+            assert cancel_attempt(api, order, attempt, key="stop").status_code == 503
+
+        assert cancel_attempt(api, order, attempt, key="stop").data["payment_attempt"]["status"] == "canceled"
+
+        assert PaymentOperation.objects.filter(kind="cancel", result="canceled").count() == 2
+        assert_books(order, paid=0, active_attempt_id="")
+
+    @pytest.mark.processors("sandbox", "stripe")
     def test_the_same_key_cancels_once(self, api, environment):
         order = stories.open_order(environment)
         _, attempt = hold(api, order)
@@ -307,6 +340,7 @@ class TestStrayHolds:
         goes_through_after_all(order)
         return order, leg
 
+    @pytest.mark.processors("sandbox", "stripe")
     def test_a_notice_of_it_has_it_released(self, environment, stray):
         order, leg = stray
 

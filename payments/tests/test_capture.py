@@ -5,12 +5,12 @@ import pytest
 from flint.celery import collecting
 from flint.testing import stories
 from flint.testing.books import assert_books
+from flint.testing.processors import network_of
 from flint.testing.stories import deliver_notices, eur, time_passes, wire
 from orders.collecting import OrderPaymentAttemptActive
 from orders.services import add_charge
 from payments import services
 from payments.models import PaymentIntent
-from payments.processors.sandbox import clock, dashboard
 from payments.services.closing import PaymentAuthorizationExpired
 from payments.tests.acts import (
     at_processor,
@@ -26,6 +26,8 @@ from payments.tests.acts import (
     reference_of,
     stage,
 )
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ def test_d045_a_part_captured_in_the_dashboard_is_booked_as_it_came(api, environ
     order = stories.open_order(environment, total=2_000)
     leg, attempt = hold(api, order)
 
-    dashboard.capture(environment_id=environment.id, reference=reference_of(order), money=eur(500))
+    network_of(environment).capture(reference_of(order), eur(500))
     deliver_notices(environment)
 
     assert_books(order, total=2_000, paid=500, outstanding=1_500, payment_status="partially_paid")
@@ -213,7 +215,7 @@ def test_d045_a_part_captured_in_the_dashboard_is_booked_as_it_came(api, environ
 def test_d046_a_capture_of_what_was_captured_elsewhere_books_it(api, environment, held):
     order, leg, attempt = held
     with going_wrong(order, on="notice", fault="drop", times=None):
-        dashboard.capture(environment_id=environment.id, reference=reference_of(order), money=eur(10_000))
+        network_of(environment).capture(reference_of(order), eur(10_000))
         deliver_notices(environment)
 
     captured = capture(api, order, leg, attempt)
@@ -252,5 +254,5 @@ def test_a_capture_that_never_got_through_may_be_tried_again(api, held):
 def the_hold_lapses_silently(order) -> None:
     """Let the hold run out at the processor, and no notice of it arrive."""
     with going_wrong(order, on="notice", fault="drop", times=None), collecting():
-        clock.advance(later(days=8), order.environment_id)
+        network_of(order.environment_id).advance(later(days=8))
         deliver_notices(order.environment, at=later(days=8))

@@ -28,6 +28,8 @@ from payments.tests.acts import (
     stage,
 )
 
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
+
 
 def test_a_payment_intent_asks_for_all_that_is_outstanding_unless_told(api, environment):
     order = stories.open_order(environment)
@@ -156,7 +158,7 @@ def test_one_declined_leg_leaves_the_rest_to_be_paid(api, environment):
 
 
 def test_a_split_waits_for_its_slowest_leg(api, environment):
-    order = stories.open_order(environment)
+    order = stories.open_order(environment, currency="USD")
     card, authenticated, debit = stage(api, order, 5_000), stage(api, order, 3_000), stage(api, order, 2_000)
 
     asked = confirm(api, order, card, (authenticated, THREE_D_SECURE), (debit, DEBIT))

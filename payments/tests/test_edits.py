@@ -18,6 +18,8 @@ from payments.tests.acts import (
     stage,
 )
 
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
+
 
 def test_d118_adding_a_line_and_taking_it_off_again_moves_no_money(api, environment):
     order, actor = stories.paid_order(environment), actor_in(environment)

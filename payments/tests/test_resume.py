@@ -4,9 +4,9 @@ import pytest
 
 from flint.testing import stories
 from flint.testing.books import assert_books
+from flint.testing.processors import network_of
 from flint.testing.stories import deliver_notices, eur, time_passes, wire
 from orders.services import add_line_items
-from payments.processors.sandbox import dashboard
 from payments.tests.acts import (
     DEBIT,
     DECLINED,
@@ -25,6 +25,8 @@ from payments.tests.acts import (
     resume,
     secret_of,
 )
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 def test_before_the_buyer_has_acted_nothing_changes_and_the_step_stays_the_same(api, environment):
@@ -52,7 +54,7 @@ def test_after_the_buyer_has_acted_it_ends(api, environment, outcome, status, pa
 
 
 def test_an_attempt_under_way_or_held_is_shown_as_it_is(api, environment):
-    debited, held = stories.open_order(environment), stories.open_order(environment)
+    debited, held = stories.open_order(environment, currency="USD"), stories.open_order(environment)
     under_way = attempt_of(pay(api, debited, DEBIT))
     _, waiting = hold(api, held)
 
@@ -159,5 +161,5 @@ def test_d036_an_attempt_that_the_processor_gave_up_does_not_block_the_buyer(api
 def give_up(order) -> None:
     """Have the processor cancel the payment that waits for its buyer, and never tell."""
     with going_wrong(order, on="notice", fault="drop", times=None):
-        dashboard.cancel(environment_id=order.environment_id, reference=reference_of(order), reason="abandoned")
+        network_of(order.environment_id).cancel(reference_of(order), reason="abandoned")
         deliver_notices(order.environment)

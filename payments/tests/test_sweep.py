@@ -7,11 +7,10 @@ from django.utils import timezone
 
 from flint.testing import stories
 from flint.testing.books import assert_books
+from flint.testing.processors import network_of
 from flint.testing.stories import settled, sweep
 from payments import services, tasks
 from payments.models import PaymentAttempt, PaymentIntent
-from payments.processors.sandbox import clock
-from payments.processors.sandbox.models import SandboxOperation
 from payments.services.attempts import FIRST_CHECK_AFTER, SLOWEST_CHECK
 from payments.tests.acts import (
     DEBIT,
@@ -26,9 +25,11 @@ from payments.tests.acts import (
     pay,
 )
 
+pytestmark = pytest.mark.processors("sandbox", "stripe")
+
 
 def test_d065_an_outage_of_all_notices_is_made_up_for(api, environment):
-    orders = [stories.open_order(environment, total=1_000) for _ in range(12)]
+    orders = [stories.open_order(environment, total=1_000, currency="USD") for _ in range(12)]
     for order in orders[:4]:
         pay(api, order, DEBIT)
     for order in orders[4:8]:
@@ -36,15 +37,15 @@ def test_d065_an_outage_of_all_notices_is_made_up_for(api, environment):
     for order in orders[8:]:
         with going_wrong(order, on="confirm", fault="lose_answer"):
             pay(api, order)
-    clock.advance(later(days=4), environment.id)
-    made = SandboxOperation.objects.count()
+    network_of(environment).advance(later(days=4))
+    made = network_of(environment).keys()
 
     sweep(at=later(days=4))
 
     for order in orders:
         assert_books(order, paid=1_000, balance=0, payment_status="paid", active_attempt_id="")
         assert charged(order) == [1_000]
-    assert SandboxOperation.objects.count() <= made
+    assert set(network_of(environment).keys()) <= set(made)
 
 
 def test_running_it_again_changes_nothing_and_asks_for_nothing(api, environment):

@@ -30,6 +30,8 @@ from payments.tests.acts import (
     stage,
 )
 
+pytestmark = pytest.mark.processors("sandbox", "stripe")
+
 BODY = {"action": "pay", "payment_source": {"token": "pm_card_visa"}}
 
 

@@ -10,17 +10,23 @@ from flint.celery import collecting
 from flint.money import Money
 from flint.testing import stories
 from flint.testing.books import assert_books
+from flint.testing.processors import settled_in_trouble
 from flint.testing.stories import actor_in, eur, line, settled, wire
 from orders.models import Charge, LineItem
 from orders.services import add_charge, close_order
 from payments.tests.acts import at_processor, charged, confirm, hold, kinds_of, nothing_moves, pay, stage
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 def refund(api, order=None, *, run: bool = True, key: str | None = None, **data):
     """Create a refund over HTTP and, unless told otherwise, run what that sets off."""
     body = {"order_id": order.id, **data} if order else data
     with settled() if run else collecting():
-        return api.post("/v1/refunds", body, key=key)
+        answer = api.post("/v1/refunds", body, key=key)
+    if run:
+        settled_in_trouble(api.environment)
+    return answer
 
 
 def of_line(row: LineItem, **data):
@@ -408,6 +414,7 @@ def test_lists_are_filtered_and_complete(api, cart, environment):
     assert listed(status="failed") == []
 
 
+@pytest.mark.processors("sandbox", "stripe")
 def test_a_refund_on_one_tender_takes_at_most_thirty_statements_with_its_task(api, environment):
     order = stories.paid_order(environment, *[line(100, name=f"Line {n}") for n in range(40)])
     refund(api, order, amount_money=wire(eur(1_000)))

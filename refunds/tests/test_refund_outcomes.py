@@ -9,15 +9,26 @@ from django.utils import timezone
 from flint.celery import collecting
 from flint.testing import stories
 from flint.testing.books import assert_books, balances
+from flint.testing.processors import network_of
 from flint.testing.stories import actor_in, deliver_notices, eur, settled, sweep, time_passes, wire
 from payments.models import PaymentIntent, PaymentOperation, ProcessorNotice
+from payments.processors import processor_of
 from payments.processors.base import RefundRequest
-from payments.processors.sandbox import clock, network, operations
-from payments.processors.sandbox.adapter import SandboxProcessor
-from payments.processors.sandbox.models import SandboxPayment
-from payments.tests.acts import at_processor, confirm, going_wrong, kinds_of, later, nothing_moves, pay, stage
+from payments.tests.acts import (
+    at_processor,
+    confirm,
+    going_wrong,
+    kinds_of,
+    later,
+    nothing_moves,
+    pay,
+    reference_of,
+    stage,
+)
 from refunds import services, tasks
 from refunds.models import Refund, RefundLeg
+
+pytestmark = pytest.mark.processors("sandbox", "faults", "stripe")
 
 
 @pytest.fixture
@@ -61,9 +72,10 @@ class TestRefused:
         order = stories.open_order(
             environment, stories.line(1_000, quantity=5), requested_tip={"amount_money": eur(500)}
         )
-        pay(api, order, "pm_card_refundRefused")
+        pay(api, order)
 
-        made = stories.refund(order)
+        with going_wrong(order, on="refund", fault="refuse", code="insufficient_available_balance"):
+            made = stories.refund(order)
 
         row = order.line_items.get()
         assert (made.status, row.refund_pending_quantity, row.refund_pending_amount) == ("failed", 0, 0)
@@ -77,8 +89,7 @@ class TestRefused:
     def test_money_given_back_after_it_was_given_up_is_booked_as_what_it_is(self, environment, order):
         with going_wrong(order, on="refund", fault="refuse"):
             given_up = stories.refund(order, amount_money=eur(4_000))
-        payment = SandboxPayment.objects.get(order_id=order.id)
-        network.refund(payment, money=eur(4_000), at=timezone.now(), operation_id=given_up.legs.get().id)
+        network_of(environment).refund(reference_of(order), eur(4_000), operation_id=given_up.legs.get().id)
 
         deliver_notices(environment)
 
@@ -122,7 +133,7 @@ class TestLate:
         order = paid_with(api, environment, "pm_card_refundFail")
         stories.refund(order, amount_money=eur(4_000))
         with going_wrong(order, on="notice", fault="drop", times=None), collecting():
-            clock.advance(later(minutes=1), environment.id)
+            network_of(environment).advance(later(minutes=1))
             deliver_notices(environment)
 
         sweep(at=later(hours=7))
@@ -141,6 +152,7 @@ class TestLate:
         assert_books(order, refunded=0, credit=0, balance=0, payment_status="paid")
 
 
+@pytest.mark.processors("sandbox", "stripe")
 class TestUnknown:
     """An answer that is lost: the money stays reserved, the processor is asked, and nothing is sent twice."""
 
@@ -158,7 +170,7 @@ class TestUnknown:
             sweep(at=later(minutes=1))
 
         assert_books(order, refunded=7_000, refund_pending=0, credit=7_000, balance=0)
-        assert RefundLeg.objects.get().reference.startswith("sbr_")
+        assert RefundLeg.objects.get().reference.startswith(("sbr_", "re_"))
         assert refunds_at_processor(order) == [7_000]
 
     def test_meanwhile_its_money_counts_against_every_cap(self, api, order):
@@ -185,7 +197,7 @@ class TestUnknown:
     def test_d039_one_whose_key_the_processor_has_forgotten_is_looked_up_and_never_sent_again(self, order):
         with going_wrong(order, on="refund", fault="lose_answer"):
             leg = stories.refund(order, amount_money=eur(2_000)).legs.get()
-        assert operations.forget(later(hours=30), order.environment_id) > 0
+        network_of(order.environment_id).forget_keys(later(hours=30))
 
         services.send_refund(leg.id, actor=actor_in(order.environment), at=later(hours=30))
 
@@ -245,10 +257,11 @@ class TestLostTasks:
         assert_books(order, refunded=10_000)
         assert refunds_at_processor(order) == [10_000]
 
+    @pytest.mark.processors("sandbox", "stripe")
     def test_a_worker_killed_after_the_processors_answer_loses_nothing(self, order):
         leg = promised(order, amount_money=eur(2_500))
         RefundLeg.objects.filter(id=leg.id).update(sent_at=timezone.now())
-        SandboxProcessor().refund(
+        processor_of(leg.payment_intent.processor).refund(
             RefundRequest(
                 operation_id=leg.id,
                 refund_id=leg.refund_id,
@@ -264,6 +277,7 @@ class TestLostTasks:
         assert_books(order, refunded=2_500, credit=2_500)
         assert refunds_at_processor(order) == [2_500]
 
+    @pytest.mark.processors("sandbox", "stripe")
     def test_the_beats_task_runs_the_sweep(self, order):
         promised(order)
 
@@ -325,9 +339,10 @@ def test_a_refund_over_two_payments_of_which_one_fails_succeeds_in_part(api, env
     order = stories.open_order(environment)
     first, second = stage(api, order, 6_000), stage(api, order, 4_000)
     confirm(api, order, first, completion_behavior="partial_payment")
-    confirm(api, order, (second, "pm_card_refundRefused"))
+    confirm(api, order, second)
 
-    made = stories.refund(order)
+    with going_wrong(order, on="refund", fault="refuse", code="insufficient_available_balance"):
+        made = stories.refund(order)
 
     assert (made.status, made.failure_reason) == ("partially_succeeded", "insufficient_available_balance")
     legs = [(leg.payment_intent_id, leg.status) for leg in made.legs.order_by("position")]

@@ -13,6 +13,6 @@ A test that moves money is written once and runs against each processor that it 
 A test without the mark runs against the sandbox alone. Verbs find their network by the environment: ``network_of``.
 """
 
-from flint.testing.processors.base import Network, network_of, settled_in_trouble
+from flint.testing.processors.base import Network, network_of, settle_all, settled_in_trouble
 
-__all__ = ["Network", "network_of", "settled_in_trouble"]
+__all__ = ["Network", "network_of", "settle_all", "settled_in_trouble"]

@@ -149,8 +149,8 @@ class Network(ABC):
 
         for minute in range(1, 5):
             moment = (at or timezone.now()) + timedelta(minutes=minute)
-            stories.deliver_notices(self.environment_id, at=moment)
-            stories.sweep(at=moment)
+            stories.deliver_notices_once(self.environment_id, at=moment)
+            stories.sweep_once(at=moment)
 
 
 _racing: list[bool] = []
@@ -176,13 +176,19 @@ def network_of(environment: Environment | str) -> Network:
     return _networks.get(environment_id) or SandboxNetwork(environment_id)
 
 
-def settled_in_trouble(environment: Environment | str) -> bool:
+def settled_in_trouble(environment: Environment | str, *, at: datetime | None = None) -> bool:
     """Settle an environment whose network is in trouble, and tell whether it was; in a race, that waits for its end."""
     network = network_of(environment)
     if not network.is_troubled or _racing:
         return False
-    network.settle()
+    network.settle(at=at)
     return True
+
+
+def settle_all(*, at: datetime | None = None) -> None:
+    """Settle every environment whose network is in trouble."""
+    for environment_id in list(_networks):
+        settled_in_trouble(environment_id, at=at)
 
 
 @contextmanager
@@ -193,5 +199,4 @@ def racing() -> Iterator[None]:
         yield
     finally:
         _racing.pop()
-    for environment_id in list(_networks):
-        settled_in_trouble(environment_id)
+    settle_all()
