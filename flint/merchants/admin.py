@@ -51,13 +51,12 @@ class EnvironmentAdmin(SetupAdmin):
     def theirs(self, access: Access) -> Q:
         return Q(id__in=access.environment_ids(self.right))
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Environment | None = None, **kwargs: Any
     ) -> HttpResponse:
         """Show an environment, and where else it can be looked at."""
-        environment = self.find(request, object_id)
-        links = [found for link in environment_links if (found := link(request, environment))]
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "links": links})
+        context["links"] = [found for link in environment_links if obj and (found := link(request, obj))]
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     @admin.display(description="Kind")
     def kind_badge(self, environment: Environment) -> str:
