@@ -482,6 +482,16 @@ class TestChanging:
         confirm(api, intent)
         assert_books(order, paid=15_000, settled_tip_amount=3_000, balance=0)
 
+    def test_d026_a_declined_one_charges_what_it_was_corrected_to(self, api):
+        intent = create(api, 5_500)
+        confirm(api, intent, {"payment_source_token": DECLINED})
+
+        assert api.patch(f"/v1/payment-intents/{intent}", {"amount_money": wire(eur(4_000))}).status_code == 200
+        confirm(api, intent)
+
+        assert charged(order_of(intent)) == [4_000]
+        assert_books(order_of(intent), total=4_000, paid=4_000, balance=0, payment_status="paid")
+
     def test_a_tip_of_nothing_clears_it(self, api):
         intent = create(api, tip_money=wire(eur(500)))
 
@@ -792,6 +802,24 @@ class TestAtOnce:
             status = api.get(f"/v1/payment-intents/{intent}").data["status"]
             assert (captured.status_code, canceled.status_code) == ((200, 409) if status == "succeeded" else (409, 200))
             taken = 10_000 if status == "succeeded" else 0
+            assert_books(order, paid=taken, credit=10_000 - taken, balance=0, active_attempt_id="")
+
+    def test_a_confirmation_and_a_cancellation_agree(self, environment):
+        api = client_of(environment)
+        for _ in range(self.ROUNDS):
+            intent = create(api)
+
+            with collecting():
+                confirmed, canceled = at_once(
+                    lambda intent=intent: confirm(client_of(environment), intent),
+                    lambda intent=intent: act(client_of(environment), intent, "cancel"),
+                )
+
+            order, status = order_of(intent), api.get(f"/v1/payment-intents/{intent}").data["status"]
+            assert status in ("succeeded", "canceled")
+            taken = 10_000 if status == "succeeded" else 0
+            assert sum(charged(order)) == taken
+            assert (confirmed.status_code, canceled.status_code) == ((200, 409) if taken else (409, 200))
             assert_books(order, paid=taken, credit=10_000 - taken, balance=0, active_attempt_id="")
 
     def test_a_change_of_the_amount_and_a_confirmation_agree(self, environment):
