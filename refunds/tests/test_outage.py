@@ -56,7 +56,7 @@ def in_dashboard(environment, order) -> dict[str, str]:
 
 
 def test_d065_an_endpoint_that_was_down_for_days(environment, api):
-    """Forty sales, five refunds in the dashboard; nothing of it was ever told. The last comparison was before it."""
+    """Forty sales, five refunds in the dashboard, two disputes; none of it was told. The last comparison was before it."""
     reconcile(environment, at=later(minutes=-1))
     faults.plan(environment.id, on="notice", fault="drop", times=None)
     orders = [stories.open_order(environment, total=1_000) for _ in range(40)]
@@ -70,11 +70,16 @@ def test_d065_an_endpoint_that_was_down_for_days(environment, api):
         state = PaymentOperation.objects.filter(payment_intent__order=order).get()
         reference = state.reference or _reference_there(order)
         dashboard.refund(environment_id=environment.id, reference=reference, money=eur(1_000))
+    for order in orders[5:7]:
+        dashboard.open_dispute(environment_id=environment.id, reference=_reference_there(order))
     before = moved(environment)
 
     catch_up(environment, at=later(days=4))
 
     for number, order in enumerate(orders):
+        if number in (5, 6):
+            assert_books(order, paid=1_000, charged_back=1_000, balance=1_000)
+            continue
         gave_back = 1_000 if number < 5 else 0
         assert_books(order, paid=1_000, refunded=gave_back, credit=gave_back, balance=0, payment_status="paid")
     assert ProcessorNotice.objects.count() == 0
