@@ -74,18 +74,20 @@ def begin_run(
     """
     at = at or timezone.now()
     with transaction.atomic():
-        environment = Environment.objects.select_for_update().get(id=environment_id)
+        environment = Environment.objects.select_for_update(no_key=True).get(id=environment_id)
         if not is_comparable(environment):
             raise NoProcessorConfigured
         runs = ReconcileRun.objects.filter(environment=environment)
         newest = runs.order_by("-id").first()
+        is_routine = since is None and until is None
+        goes_on = newest is not None and newest.status == "failed" and newest.is_routine
         if newest and newest.status == "running":
             if newest.lease_until and newest.lease_until > at:
                 raise ReconciliationRunning(reconcile_run_id=newest.id)
             newest.fail(error="Its worker was silent for too long.", at=at)
             newest.save()
-        is_routine = since is None and until is None
-        if newest and newest.status == "failed" and newest.is_routine and is_routine:
+            goes_on = True
+        if goes_on and is_routine:
             run = newest
             run.take_up()
         else:
@@ -159,9 +161,12 @@ def start_due(*, at: datetime | None = None) -> int:
     started = 0
     routine = ReconcileRun.objects.filter(environment=OuterRef("pk"), is_routine=True)
     recent = routine.filter(until__gt=at - EVERY, status="succeeded")
-    busy = ReconcileRun.objects.filter(environment=OuterRef("pk"), status="running", lease_until__gt=at)
+    running = ReconcileRun.objects.filter(environment=OuterRef("pk"), status="running")
+    dead = running.filter(lease_until__lte=at)
     resting = routine.filter(status="failed", finished_at__gt=at - RESUME_AFTER)
-    due = Environment.objects.exclude(processor="").exclude(Exists(recent) | Exists(busy) | Exists(resting))
+    due = Environment.objects.exclude(processor="").filter(
+        Exists(dead) | ~(Exists(recent) | Exists(running) | Exists(resting))
+    )
     for environment in due.order_by("id").iterator():
         if not is_comparable(environment):
             continue
@@ -220,15 +225,17 @@ class _Worker:
             until = min(until, parse_datetime(reached) + timedelta(seconds=1))
         for states in _batches(comparison.listed(self.look, until=until)):
             self.alive()
-            self._step(comparison, states, counts)
+            comparison.compare(states, self.look)
             references = [state.reference for state in states]
-            ReconcileSighting.objects.bulk_create(
-                [ReconcileSighting(run=self.run, kind=comparison.kind, reference=each) for each in references],
-                ignore_conflicts=True,
-            )
-            if states[-1].created_at:
-                place["reached"] = states[-1].created_at.isoformat()
-            self._save()
+            with transaction.atomic():
+                self._keep(comparison, references, counts)
+                ReconcileSighting.objects.bulk_create(
+                    [ReconcileSighting(run=self.run, kind=comparison.kind, reference=each) for each in references],
+                    ignore_conflicts=True,
+                )
+                if states[-1].created_at:
+                    place["reached"] = states[-1].created_at.isoformat()
+                self._save()
         place["listed"] = True
         self._save()
 
@@ -236,34 +243,32 @@ class _Worker:
         seen = ReconcileSighting.objects.filter(run=self.run, kind=comparison.kind, reference=OuterRef("reference"))
         rows = comparison.ours(self.look).exclude(Exists(seen)).order_by("id")
         while batch := list(rows.filter(id__gt=place.get("row", ""))[:BATCH]):
-            self._ask_about(comparison, batch, counts)
-            place["row"] = batch[-1].id
-            self._save()
+            looked_at = self._ask_about(comparison, batch)
+            with transaction.atomic():
+                self._keep(comparison, looked_at, counts)
+                place["row"] = batch[-1].id
+                self._save()
         place["checked"] = True
         self._save()
 
-    def _ask_about(self, comparison: Comparison, rows: Sequence[Any], counts: dict[str, Any]) -> None:
+    def _ask_about(self, comparison: Comparison, rows: Sequence[Any]) -> list[str]:
         """Ask for what was not listed, one by one: it may have been made just outside of the window."""
-        states, absent = [], []
+        states, looked_at = [], []
         for row in rows:
             self.alive()
             state = comparison.retrieve(self.look, row.reference) if row.reference else None
             if state is None:
-                absent.append(row)
+                comparison.absent(row, self.look)
             else:
                 states.append(state)
-        for row in absent:
-            comparison.absent(row, self.look)
-        self._step(comparison, states, counts, looked_at=[row.reference for row in absent])
-
-    def _step(
-        self, comparison: Comparison, states: Sequence[Any], counts: dict[str, Any], looked_at: Sequence[str] = ()
-    ) -> None:
+            looked_at.append(row.reference)
         comparison.compare(states, self.look)
-        looked = [*looked_at, *(state.reference for state in states)]
-        counts["compared"] += len(looked)
+        return looked_at
+
+    def _keep(self, comparison: Comparison, looked_at: Sequence[str], counts: dict[str, Any]) -> None:
+        counts["compared"] += len(looked_at)
         counts["differing"] += len({found.reference for found in self.look.found})
-        new, imported = _store(comparison, self.look, looked)
+        new, imported = _store(comparison, self.look, looked_at)
         counts["new"] += new
         counts["imported"] += imported
 

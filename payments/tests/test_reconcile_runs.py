@@ -180,6 +180,14 @@ class TestDaily:
             assert start_due(at=later(minutes=90)) == 1
         assert ReconcileRun.objects.count() == 1
 
+    def test_one_whose_worker_died_is_given_to_another_at_once(self, environment, merchant):
+        reconcile(environment)
+        dead = begun(environment)
+        with collecting() as sent, TestCase.captureOnCommitCallbacks(execute=True):
+            assert start_due(at=later(seconds=60)) == 0
+            assert start_due(at=later(minutes=3)) == 1
+        assert [kwargs for _, kwargs in sent] == [{"run_id": dead.id}]
+
     def test_a_window_of_somebodys_choice_takes_no_turn_away(self, environment, merchant):
         merchant.environments.exclude(id=environment.id).update(processor="")
         run = reconcile(environment, since=later(hours=-1))
