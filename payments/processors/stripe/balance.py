@@ -74,10 +74,15 @@ def movement_state(account: StripeAccount, movement: Mapping[str, Any]) -> Balan
         belonging(account, {"id": movement["id"], **_mode(source)}, of_any=True)
     currency = movement["currency"]
     amount, fee = (mapping.from_stripe(movement[name], currency).amount for name in ("amount", "fee"))
+    type = _type(movement)
     kind, reference = _source(source)
+    if (type, kind) == ("payment", "refund"):
+        # A payment that failed late, or a part of a hold that was not taken: Stripe books that as a refund, under whose
+        # name it is not documented, and nobody was given anything back.
+        kind, reference = "payment", _payment_of(source) or reference
     return BalanceTransactionState(
         reference=movement["id"],
-        type=_type(movement),
+        type=type,
         status="available" if movement["status"] == "available" else "pending",
         amount=amount,
         fee_amount=fee,
@@ -148,6 +153,11 @@ def _source(source: Any) -> tuple[str, str]:
         # A charge that was made without a PaymentIntent cannot be ours, and stays under its own name.
         return kind, id_of(source.get("payment_intent")) or source["id"]
     return kind, source["id"] if kind else ""
+
+
+def _payment_of(refund: Any) -> str:
+    shown = refund if isinstance(refund, Mapping) else {}
+    return id_of(shown.get("payment_intent")) or id_of(shown.get("charge"))
 
 
 def _environment(account: StripeAccount, source: Any) -> str:

@@ -97,6 +97,23 @@ def test_a_movement_names_what_is_behind_it_by_the_name_that_is_known_here(sourc
     assert (state.source_kind, state.source_reference) == (kind, reference)
 
 
+@pytest.mark.parametrize(
+    ("source", "reference"),
+    [
+        ({"object": "refund", "id": "pyr_1", "payment_intent": "pi_1"}, "pi_1"),
+        ({"object": "refund", "id": "pyr_1", "payment_intent": None, "charge": "py_1"}, "py_1"),
+        ({"object": "charge", "id": "py_1", "payment_intent": "pi_1"}, "pi_1"),
+        ("pyr_1", "pyr_1"),
+    ],
+)
+def test_a_payment_that_failed_late_is_no_refund_whatever_stripe_names_as_its_source(source, reference):
+    failed = movement(amount=-1_000, type="payment_failure_refund", reporting_category="charge_failure", source=source)
+
+    state = balance.movement_state(ACCOUNT, failed)
+
+    assert (state.type, state.source_kind, state.source_reference) == ("payment", "payment", reference)
+
+
 def test_a_fee_is_positive_when_charged_and_negative_when_given_back():
     charged = balance.movement_state(ACCOUNT, movement(fee=59))
     given_back = balance.movement_state(ACCOUNT, movement(amount=0, fee=-59))
