@@ -92,7 +92,7 @@ def test_every_type_of_the_sdk_is_one_of_the_contract():
     ],
 )
 def test_a_movement_names_what_is_behind_it_by_the_name_that_is_known_here(source, kind, reference):
-    state = balance.movement_state(ACCOUNT, movement(source=source))
+    state = balance.movement_state(ACCOUNT, movement(source=source, type="adjustment", reporting_category="as_new"))
 
     assert (state.source_kind, state.source_reference) == (kind, reference)
 
