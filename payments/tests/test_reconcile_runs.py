@@ -111,11 +111,12 @@ class TestOneAtATime:
         def begin():
             return begin_run(environment_id=environment.id, actor=actor)
 
-        with collecting():
-            results = at_once(begin, begin, begin, begin)
+        for _ in range(10):
+            with collecting():
+                results = at_once(begin, begin, begin, begin)
 
-        assert sorted(type(each).__name__ for each in results) == ["ReconcileRun", *["ReconciliationRunning"] * 3]
-        assert ReconcileRun.objects.count() == 1
+            assert sorted(type(each).__name__ for each in results) == ["ReconcileRun", *["ReconciliationRunning"] * 3]
+            ReconcileRun.objects.all().delete()
 
     def test_one_whose_worker_died_is_taken_over_after_its_lease(self, environment):
         strangers(environment, 2)
