@@ -20,7 +20,7 @@ from payments import inbound
 from payments import services as payments
 from payments.models import ProcessorNotice
 from payments.processors.sandbox.accounts import allow_over_refund
-from payments.tests.acts import at_once, at_processor, charged, ended, going_wrong, later, pay
+from payments.tests.acts import at_once, at_processor, charged, ended, going_wrong, later, pay, rounds_of
 from refunds import services
 from refunds.models import RefundLeg
 
@@ -30,9 +30,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def unprotected(environment):
-    """Nobody but Flint watches over refunds, and no task runs by itself."""
-    allow_over_refund(environment.id)
+def unprotected(environment, processor):
+    """Nobody but Flint watches over refunds, if the network can be told so, and no task runs by itself."""
+    if processor != "stripe":
+        allow_over_refund(environment.id)
     with collecting():
         yield
 
@@ -51,9 +52,10 @@ def refunds_at_processor(order: Order) -> list[int]:
 
 
 def paid_orders(environment, times: int = ROUNDS, **order: Any) -> list[Order]:
-    return [stories.paid_order(environment, **order) for _ in range(times)]
+    return [stories.paid_order(environment, **order) for _ in range(rounds_of(environment, times))]
 
 
+@pytest.mark.processors("sandbox", "faults", "stripe")
 def test_refund_the_whole_twice(environment):
     for order in paid_orders(environment):
         kept = ended(at_once(partial(refund, order), partial(refund, order)), "NOTHING_TO_REFUND")
@@ -63,6 +65,7 @@ def test_refund_the_whole_twice(environment):
         assert_books(order, refunded=10_000, refund_pending=0, credit=10_000, balance=0, refund_status="refunded")
 
 
+@pytest.mark.processors("sandbox", "faults", "stripe")
 def test_d074_two_refunds_that_only_fit_alone(environment):
     for order in paid_orders(environment):
         sixty = partial(refund, order, amount_money=eur(6_000))
@@ -110,6 +113,7 @@ def test_d076_the_same_key_twentyfold_over_http_is_one_refund(environment):
         assert_books(order, refund_pending=2_000, refunded=0)
 
 
+@pytest.mark.processors("sandbox", "stripe")
 def test_a_task_that_runs_several_times_at_once_sends_once(environment):
     actor = actor_in(environment)
     for order in paid_orders(environment, times=20):
@@ -139,9 +143,10 @@ def test_refund_while_capturing(environment):
         assert_books(order, paid=9_000, refunded=4_000, credit=4_000, outstanding=1_000, active_attempt_id="")
 
 
+@pytest.mark.processors("sandbox", "stripe")
 def test_refund_of_the_very_money_that_is_being_captured(environment):
     actor = actor_in(environment)
-    for _ in range(20):
+    for _ in range(rounds_of(environment, 20)):
         order = stories.held_order(environment)
         leg, data = order.payment_intents.get(), {"order_payment_attempt_id": order.active_attempt_id}
         capture = partial(payments.capture, order_id=order.id, payment_intent_id=leg.id, data=data, actor=actor)
