@@ -21,6 +21,7 @@ from payments import inbound
 from payments import services as payments
 from payments.models import PaymentMethod
 from payments.services.pay import Paid
+from payments.services.sessions.launching import Launched, create_session
 from refunds import services as refunds
 from refunds.models import Refund
 from refunds.services import disputes
@@ -79,6 +80,11 @@ def held_order(environment: Environment, *, total: int = 10_000) -> Order:
         "payment_intents": [{"payment_intent_id": leg.id, "token": "pm_card_visa"}],
     }
     return as_it_turns_out(payments.pay(order_id=order.id, data=data, actor=actor)).order
+
+
+def checkout(order: Order, **data: Any) -> Launched:
+    """Open a checkout session on an order. Returns it with the secret that lets its buyer in."""
+    return create_session(data={"order_id": order.id, **data}, actor=actors.system(order.environment_id, "Story"))
 
 
 def refund(order: Order, **data: Any) -> Refund:

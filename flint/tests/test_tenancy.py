@@ -38,6 +38,8 @@ BODIES = {
     ("post", "/v1/payment-intents/{payment_intent_id}/capture"): {},
     ("post", "/v1/payment-intents/{payment_intent_id}/cancel"): {},
     ("post", "/v1/payment-methods/{payment_method_id}/set-default"): None,
+    ("patch", "/v1/checkout-sessions/{checkout_session_id}"): {"metadata": {"shelf": "3"}},
+    ("post", "/v1/checkout-sessions/{checkout_session_id}/close"): {},
 }
 """What each verb must be sent to get as far as looking for what it names."""
 
@@ -63,6 +65,7 @@ def theirs(environment) -> dict[str, str]:
         "payment_method_id": stories.saved_card(customer).id,
         "refund_id": refund.id,
         "dispute_id": dispute(order, case_type="inquiry").id,
+        "checkout_session_id": stories.checkout(stories.open_order(environment)).session.id,
         **balance(environment, refund),
     }
 
