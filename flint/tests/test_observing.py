@@ -135,7 +135,7 @@ class TestProcessors:
         watched = processor_of("sandbox")
         for name in dir(SandboxProcessor):
             if not name.startswith("_"):
-                assert getattr(watched, name)
+                assert hasattr(watched, name)
         assert watched.is_configured(environment_id=environment.id)
 
     def test_a_decline_is_an_answer(self, api, environment):
