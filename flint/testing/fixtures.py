@@ -28,8 +28,19 @@ def pytest_generate_tests(metafunc) -> None:
     """Run a test against each processor that it is marked with, by name, and against the sandbox without a mark."""
     mark = metafunc.definition.get_closest_marker("processors")
     if mark and "processor" in metafunc.fixturenames:
-        allowed = metafunc.config.getoption("processors").split(",")
-        metafunc.parametrize("processor", [name for name in mark.args if name in allowed], indirect=True)
+        metafunc.parametrize("processor", mark.args, indirect=True)
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leave out the tests against processors that this run is not for."""
+    wanted = config.getoption("processors").split(",")
+    kept, left_out = [], []
+    for item in items:
+        params = getattr(item, "callspec", None) and item.callspec.params
+        (kept if (params or {}).get("processor", wanted[0]) in wanted else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.fixture
