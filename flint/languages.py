@@ -25,6 +25,11 @@ LANGUAGES = tuple(NAMES)
 FOLDER = Path(__file__).parent / "locale"
 
 
+def phrase(text: str) -> str:
+    """Mark a text that is said elsewhere, so that it is found among those to translate."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """One way to speak to a buyer. ``locale`` is the language with the buyer's region, as in ``de_AT``."""
@@ -33,8 +38,13 @@ class Language:
 
     @property
     def code(self) -> str:
-        """The language alone, for ``lang`` attributes."""
+        """The language alone."""
         return self.locale[:2]
+
+    @property
+    def tag(self) -> str:
+        """The language with its region as HTML writes it, for ``lang`` attributes: ``de-AT``."""
+        return self.locale.replace("_", "-")
 
     def say(self, text: str, **values: object) -> str:
         """Return a text in this language, with ``{name}`` filled in."""
@@ -47,6 +57,14 @@ class Language:
     def money(self, money: Money) -> str:
         """Write an amount as people of this region do, with the currency's own digits."""
         return money.text(self.locale)
+
+    def percent(self, steps: int) -> str:
+        """Write a percentage that is held in steps of 0.0001 %."""
+        whole, rest = divmod(steps, 10_000)
+        digits = f"{rest:04d}".rstrip("0")
+        if self.code == "en":
+            return f"{whole}.{digits}%" if digits else f"{whole}%"
+        return f"{whole},{digits} %" if digits else f"{whole} %"
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Write a day out: ``25 November 2026``."""

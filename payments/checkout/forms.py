@@ -1,5 +1,6 @@
 """Reading what a buyer typed. What a card form holds is the processor's to read, and is never kept."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,18 +8,25 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from flint.languages import Language
-from flint.money import exponent
+from flint.money import MAX_AMOUNT, Money, exponent
 from payments.models import CheckoutSession
 
 DEFAULT_TIPS = (100_000, 150_000, 200_000)
 """What is offered where a merchant names no tips: 10, 15 and 20 percent."""
 
+WRITTEN_BACK = ("email", "phone", "terms", "method", "tip_amount")
+"""What is shown again after a mistake. Nothing of a card or an account ever is."""
+
 
 class BadForm(Exception):
-    """Something that the buyer can put right; the words say what, in English, to be translated."""
+    """Something that the buyer can put right: in English, to be translated, and the field that it is about."""
+
+    def __init__(self, words: str, field: str = "", **values: object):
+        super().__init__(words)
+        self.words, self.field, self.values = words, field, values
 
 
-def contact_of(form: Mapping[str, str], session: CheckoutSession, language: Language) -> dict[str, str]:
+def contact_of(form: Mapping[str, str], session: CheckoutSession) -> dict[str, str]:
     """
     Return how the buyer wants to be reached. Nothing that was left empty is in it.
 
@@ -31,19 +39,21 @@ def contact_of(form: Mapping[str, str], session: CheckoutSession, language: Lang
         try:
             validate_email(email)
         except ValidationError:
-            raise BadForm("Check the email address.") from None
-        contact["email"] = email[:255]
+            raise BadForm("Check the email address.", "email") from None
+        if len(email) > 255:
+            raise BadForm("Check the email address.", "email")
+        contact["email"] = email
     elif asked.get("require_email"):
-        raise BadForm("Enter your email address.")
-    digits = "".join(sign for sign in phone if sign in "+0123456789")
+        raise BadForm("Enter your email address.", "email")
+    digits = re.sub(r"[\s()./-]", "", phone)
     if phone:
-        if not 6 <= len(digits) <= 16:
-            raise BadForm("Check the phone number.")
+        if not re.fullmatch(r"\+[1-9][0-9]{5,14}", digits):
+            raise BadForm("Enter the phone number with its country code, such as +1 202 555 0123.", "phone")
         contact["phone"] = digits
     elif asked.get("require_phone"):
-        raise BadForm("Enter your phone number.")
+        raise BadForm("Enter your phone number.", "phone")
     if session.settings.get("legal", {}).get("require_terms_of_service") and form.get("terms") != "yes":
-        raise BadForm("Please agree to the terms of service.")
+        raise BadForm("Please agree to the terms of service.", "terms")
     return contact
 
 
@@ -58,19 +68,23 @@ def tip_of(form: Mapping[str, str], session: CheckoutSession, language: Language
     if choice == "none":
         return None
     if choice == "custom" and offered.get("is_custom_tip_enabled"):
-        return {"amount_money": session.order.money(_amount(form.get("tip_amount", ""), session.order.currency))}
+        return {"amount_money": amount_of(form.get("tip_amount", ""), session.order.currency, language)}
     if choice.isascii() and choice.isdigit() and int(choice) in (offered.get("tip_percent_options") or DEFAULT_TIPS):
         return {"percent": int(choice)}
     raise BadForm("Choose one of the tips.")
 
 
-def _amount(text: str, currency: str) -> int:
-    """Read an amount as people write it, with a point or a comma before the minor units."""
+def amount_of(text: str, currency: str, language: Language) -> Money:
+    """
+    Read an amount as people write it: digits, with a point or a comma before the currency's own decimals.
+
+    :raises BadForm: if it is anything else, nothing, or too much.
+    """
     digits = exponent(currency)
-    whole, _, minor = text.strip().replace(",", ".").partition(".")
-    if not (whole or "0").isdigit() or (minor and not minor.isdigit()) or len(minor) > digits or len(whole) > 9:
-        raise BadForm("Enter the tip as an amount, such as 5.00.")
-    amount = int(whole or "0") * 10**digits + int((minor or "0").ljust(digits, "0") or "0")
-    if not amount:
-        raise BadForm("Enter the tip as an amount, such as 5.00.")
-    return amount
+    found = re.fullmatch(r"([0-9]{0,10})(?:[.,]([0-9]*))?", re.sub(r"[^0-9.,-]", "", text))
+    decimals = (found[2] or "") if found else ""
+    amount = int((found[1] + decimals.ljust(digits, "0")) or "0") if found and len(decimals) <= digits else 0
+    if not 0 < amount <= MAX_AMOUNT:
+        example = language.money(Money(5 * 10**digits, currency))
+        raise BadForm("Enter the tip as an amount, such as {example}.", "tip_amount", example=example)
+    return Money(amount, currency)

@@ -1,6 +1,10 @@
-"""A merchant's colours, with text on them that can be read."""
+"""A merchant's colours, with text on them that can be read, and never so pale that what they mark cannot be seen."""
 
 from collections.abc import Mapping
+
+INK = "#16191d"
+VISIBLE, READABLE = 3.0, 4.5
+"""Contrasts that WCAG 2.2 asks of outlines and of text."""
 
 
 def stylesheet(theme: Mapping[str, str]) -> str:
@@ -8,14 +12,21 @@ def stylesheet(theme: Mapping[str, str]) -> str:
     primary = theme.get("primary_color") or theme.get("accent_color")
     if not primary:
         return ""
-    return f":root {{ --accent: {primary}; --on-accent: {readable_on(primary)}; }}\n"
+    marks = theme.get("accent_color") or primary
+    line = marks if contrast(marks, "#ffffff") >= VISIBLE else INK
+    edge = primary if contrast(primary, "#ffffff") >= VISIBLE else INK
+    return f":root {{ --accent: {primary}; --on-accent: {readable_on(primary)}; --edge: {edge}; --line-accent: {line}; }}\n"
 
 
 def readable_on(colour: str) -> str:
-    """Return black or white, whichever has more contrast on a colour such as ``#1f4fd8``. Source: WCAG 2.2."""
-    light = luminance(colour)
-    # The contrast with white is 1.05 / (light + 0.05), with black (light + 0.05) / 0.05; the larger one wins.
-    return "#ffffff" if (light + 0.05) ** 2 < 1.05 * 0.05 else "#000000"
+    """Return black or white, whichever has more contrast on a colour such as ``#1f4fd8``."""
+    return max("#ffffff", "#000000", key=lambda text: contrast(colour, text))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast between two colours, from 1 to 21. Source: WCAG 2.2."""
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def luminance(colour: str) -> float:

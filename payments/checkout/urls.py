@@ -9,6 +9,7 @@ urlpatterns = [
     path("checkout/<str:session_id>/pay", views.pay, name="checkout_pay"),
     path("checkout/<str:session_id>/tip", views.tip, name="checkout_tip"),
     path("checkout/<str:session_id>/stop", views.stop, name="checkout_stop"),
+    path("checkout/<str:session_id>/state", views.state, name="checkout_state"),
     path("checkout/<str:session_id>/theme.css", views.theme, name="checkout_theme"),
     path("checkout/<str:session_id>/return", views.back, name="checkout_return"),
     path("checkout/<str:session_id>/<str:launch_secret>", views.launch, name="checkout_launch"),

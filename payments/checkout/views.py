@@ -1,141 +1,176 @@
 """The routes of the hosted page. Each form posts to one service as the session's buyer, and leads back to the page."""
 
 import contextlib
-import hashlib
-import secrets
-from collections.abc import Mapping
+import zoneinfo
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+import structlog
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flint.actors import Actor, Command
 from flint.errors import Conflict, FlintError
-from flint.languages import NAMES, Language, language_of
-from flint.money import Money, is_known_currency
+from flint.languages import language_of
 from orders.services import update_order
 from orders.services.editing import OrderChangedRefreshRequired
 from payments import services
-from payments.checkout.access import let_in, session_of_cookie, session_of_link
-from payments.checkout.forms import DEFAULT_TIPS, BadForm, contact_of, tip_of
-from payments.checkout.page import Page, changed_text, decline_text, page_of, receipt_of
+from payments.checkout.access import Visit, let_in, session_of_link, visit_of
+from payments.checkout.forms import BadForm, contact_of, tip_of
+from payments.checkout.page import is_of, page_of
+from payments.checkout.paying import command_of, expected_of, token_of
 from payments.checkout.policy import guarded
+from payments.checkout.rendering import render_missing, render_page, render_returned
 from payments.checkout.theme import stylesheet
-from payments.models import CheckoutSession
-from payments.processors import processor_of
+from payments.checkout.words import FIELDS, TRY_AGAIN, changed_text, decline_text
+from payments.models import CheckoutSession, PaymentAttempt
+from payments.models.sessions import Surface
 from payments.processors.base import Refused
 from payments.services.sessions.changing import update_session
 
+log = structlog.get_logger(__name__)
 
-@never_cache
+View = Callable[..., HttpResponse]
+
+
+def for_buyers(view: View) -> View:
+    """Keep a view's answers out of every cache, and say kindly that there is nothing at an address."""
+
+    @never_cache
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except Http404:
+            return render_missing(request, language_of(request))
+
+    return answered
+
+
+@for_buyers
 @require_GET
 def launch(request: HttpRequest, session_id: str, launch_secret: str) -> HttpResponse:
     """Exchange the link for a cookie, and go to an address that holds no secret."""
-    session = session_of_link(session_id, launch_secret)
-    return guarded(let_in(_to_page(session), session))
+    session = session_of_link(request, session_id, launch_secret)
+    return guarded(let_in(request, _to_page(session), session))
 
 
-@never_cache
+@for_buyers
 @require_GET
 def show(request: HttpRequest, session_id: str) -> HttpResponse:
     """Show the page as it is now."""
-    session, buyer = session_of_cookie(request, session_id)
-    return _render(request, page_of(session, buyer, language_of(request)))
+    return render_page(request, page_of(visit_of(request, session_id), language_of(request)))
 
 
-@never_cache
+@for_buyers
+@require_GET
+def state(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Tell a script how the page stands, so that it is loaded again only when there is something new."""
+    visit = visit_of(request, session_id)
+    _take_up(visit)
+    return JsonResponse({"mark": page_of(visit_of(request, session_id), language_of(request)).mark})
+
+
+@for_buyers
 @require_POST
 def pay(request: HttpRequest, session_id: str) -> HttpResponse:
     """Pay what the page showed. The form's own key makes a second click the same payment."""
-    session, buyer = session_of_cookie(request, session_id)
-    language = language_of(request)
+    visit = visit_of(request, session_id)
+    session, buyer, language = visit.session, visit.buyer, language_of(request)
     if buyer is None:
         return _to_page(session)
     try:
-        contact = contact_of(request.POST, session, language)
-        expected = _expected(request.POST)
-        if contact:
-            update_session(checkout_session_id=session.id, data={"buyer_contact": contact}, actor=buyer)
+        contact = contact_of(request.POST, session)
+        expected = expected_of(request.POST)
+        _remember(visit, contact, request.POST.get("timezone", ""))
         data: dict[str, Any] = {"action": "pay", "expected_outstanding_money": expected, "buyer_contact": contact}
         if expected.amount:
-            data["payment_source"] = {"confirmation_token": _token(session, request.POST)}
-        services.pay(order_id=session.order_id, data=data, actor=buyer.with_command(_command(request.POST, data)))
-    except (BadForm, Refused) as problem:
-        return _again(request, session, buyer, _words(problem, language))
+            data["payment_source"] = {"confirmation_token": token_of(session, request.POST)}
+        command = command_of(request.POST, expected, browser=visit.browser)
+        services.pay(order_id=session.order_id, data=data, actor=buyer.with_command(command))
+    except BadForm as mistake:
+        return _again(request, visit, language.say(mistake.words, **mistake.values), mistake.field)
+    except Refused as refusal:
+        field = FIELDS.get(refusal.code, "")
+        if request.POST.get("method") == "bank" and field:
+            field = "account_number"
+        return _again(request, visit, decline_text(language, refusal.code), field)
     except OrderChangedRefreshRequired as changed:
-        words = changed_text(language, expected, changed.facts["current_money"])
-        return _again(request, session, buyer, words)
+        return _again(request, visit, changed_text(language, expected, changed.facts["current_money"]))
     except Conflict:
-        pass  # Something else happened first; the page, read afresh, says what.
+        return _again(request, visit, language.say(TRY_AGAIN))  # The page, read afresh, most often says what it is.
     except FlintError as refusal:
-        return _again(request, session, buyer, refusal.message)
+        log.warning("checkout.refused", checkout_session_id=session.id, code=refusal.code)
+        return _again(request, visit, language.say(TRY_AGAIN))
     return _to_page(session)
 
 
-@never_cache
+@for_buyers
 @require_POST
 def tip(request: HttpRequest, session_id: str) -> HttpResponse:
     """Take over the tip that the buyer chose."""
-    session, buyer = session_of_cookie(request, session_id)
-    if buyer is not None:
+    visit, language = visit_of(request, session_id), language_of(request)
+    if visit.buyer is not None:
         try:
-            wish = tip_of(request.POST, session, language_of(request))
-            update_order(order_id=session.order_id, data={"requested_tip": wish}, actor=buyer)
-        except (BadForm, FlintError) as problem:
-            return _again(request, session, buyer, _words(problem, language_of(request)))
-    return _to_page(session)
+            wish = tip_of(request.POST, visit.session, language)
+            update_order(order_id=visit.session.order_id, data={"requested_tip": wish}, actor=visit.buyer)
+        except BadForm as mistake:
+            return _again(request, visit, language.say(mistake.words, **mistake.values), mistake.field)
+        except FlintError:
+            return _again(request, visit, language.say(TRY_AGAIN))
+    return _to_page(visit.session)
 
 
-@never_cache
+@for_buyers
 @require_POST
 def stop(request: HttpRequest, session_id: str) -> HttpResponse:
     """Give up the payment that waits for the buyer, so that another way to pay can be chosen."""
-    session, buyer = session_of_cookie(request, session_id)
-    attempt_id = session.order.active_attempt_id
-    if buyer is not None and session.payment_attempts.filter(id=attempt_id).exists():
+    visit = visit_of(request, session_id)
+    attempt = _attempt_under_way(visit)
+    if attempt is not None:
         # It may have gone through in the meantime; then the page says so.
         with contextlib.suppress(FlintError):
-            services.cancel_attempt(order_id=session.order_id, attempt_id=attempt_id, data={}, actor=buyer)
-    return _to_page(session)
+            services.cancel_attempt(order_id=visit.session.order_id, attempt_id=attempt.id, data={}, actor=visit.buyer)
+    return _to_page(visit.session)
 
 
-@never_cache
+@for_buyers
 @require_http_methods(["GET", "POST"])
 def back(request: HttpRequest, session_id: str) -> HttpResponse:
     """Take the buyer up again after a step elsewhere, and learn what came of it. May be repeated without effect."""
-    session, buyer = session_of_cookie(request, session_id)
-    attempt_id = session.order.active_attempt_id
-    if buyer is not None and attempt_id and session.payment_attempts.filter(id=attempt_id).exists():
-        data = {"action": "resume", "order_payment_attempt_id": attempt_id}
-        with contextlib.suppress(FlintError):
-            services.pay(order_id=session.order_id, data=data, actor=buyer)
-    return _to_page(session)
+    visit = visit_of(request, session_id)
+    _take_up(visit)
+    return _to_page(visit.session)
 
 
-@never_cache
+@for_buyers
 @require_GET
 def relay(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Where a processor sends buyers back to: on to our page, or to the merchant's own."""
+    """
+    Where a processor sends buyers back to: on to our page, or to the merchant's own.
+
+    The address of the latter was checked when the session was opened; nothing of the request has a say in it.
+    """
     session = CheckoutSession.objects.filter(id=session_id).order_by("id").first()
     if session is None:
         raise Http404
-    if session.surface == "hosted":
-        return HttpResponseRedirect(reverse("checkout_return", args=[session.id]))
+    if session.surface == Surface.HOSTED:
+        return guarded(HttpResponseRedirect(reverse("checkout_return", args=[session.id])))
     url = session.settings.get("redirects", {}).get("success_redirect_url")
     if not url:
-        raise Http404
-    return HttpResponseRedirect(url)
+        return render_returned(request, language_of(request))
+    return guarded(HttpResponseRedirect(url))
 
 
 @require_GET
 def theme(request: HttpRequest, session_id: str) -> HttpResponse:
     """Give the merchant's colours as a stylesheet: the page allows no style of its own in its text."""
-    session, _ = session_of_cookie(request, session_id)
-    return HttpResponse(stylesheet(session.settings.get("theme", {})), content_type="text/css")
+    visit = visit_of(request, session_id)
+    response = HttpResponse(stylesheet(visit.session.settings.get("theme", {})), content_type="text/css")
+    response["Cache-Control"] = "private, max-age=600"
+    return response
 
 
 def _to_page(session: CheckoutSession) -> HttpResponseRedirect:
@@ -144,71 +179,35 @@ def _to_page(session: CheckoutSession) -> HttpResponseRedirect:
     return response
 
 
-def _again(request: HttpRequest, session: CheckoutSession, buyer: Actor | None, words: str) -> HttpResponse:
+def _again(request: HttpRequest, visit: Visit, words: str, field: str = "") -> HttpResponse:
     """Show the page afresh with what is wrong; what was typed of a card is never written back."""
-    session.order.refresh_from_db()
-    session.refresh_from_db(fields=["status", "terminal_reason", "contact_email", "contact_phone"])
-    page = page_of(session, buyer, language_of(request))
-    if page.state == "open":
-        page.error = words
-    return _render(request, page, status=422)
+    page = page_of(visit_of(request, visit.session.id), language_of(request))
+    if page.state != "open":
+        return _to_page(visit.session)
+    page.error, page.error_field, page.typed = words, field, request.POST
+    return render_page(request, page, status=422)
 
 
-def _render(request: HttpRequest, page: Page, status: int = 200) -> HttpResponse:
-    processor = processor_of(page.session.environment.processor)
-    context = {
-        "page": page,
-        "session": page.session,
-        "order": page.order,
-        "merchant": page.session.environment.merchant,
-        "language": page.language,
-        "form_template": processor.form_template,
-        "collection": processor.collection(environment_id=page.session.environment_id),
-        "collection_script": processor.form_script if page.state in ("open", "confirm") else "",
-        "return_url": f"{settings.BASE_URL}/payment-returns/{page.session.id}",
-        "languages": NAMES.items(),
-        "tip_options": page.session.settings.get("tip", {}).get("tip_percent_options") or DEFAULT_TIPS,
-        "onward": _onward(page),
-        "receipt": receipt_of(page) if page.state == "paid" else None,
-        "attempt_key": secrets.token_urlsafe(18),
-    }
-    response = render(request, "checkout/page.html", context, status=status)
-    if "locale" in request.GET:
-        response.set_cookie("flint_locale", page.language.locale, path="/", httponly=True, samesite="Lax")
-    return guarded(response, processor)
+def _attempt_under_way(visit: Visit) -> PaymentAttempt | None:
+    """Return the session's own payment that is not over, if its buyer may still do something about it."""
+    if visit.buyer is None or not visit.session.order.active_attempt_id:
+        return None
+    return visit.session.payment_attempts.filter(id=visit.session.order.active_attempt_id).order_by("id").first()
 
 
-def _onward(page: Page) -> str:
-    """Return where the buyer goes from a page on which nothing is left to do."""
-    chosen = page.session.settings
-    if page.state in ("paid", "partly", "debit", "held"):
-        return chosen.get("redirects", {}).get("success_redirect_url", "")
-    if page.state == "expired" and "expiration_url" in chosen.get("expiration", {}):
-        return chosen["expiration"]["expiration_url"]
-    return chosen.get("redirects", {}).get("cancel_redirect_url", "")
+def _take_up(visit: Visit) -> None:
+    attempt = _attempt_under_way(visit)
+    if attempt is None or not (is_of(attempt, visit) or attempt.status == "requires_action"):
+        return
+    data = {"action": "resume", "order_payment_attempt_id": attempt.id}
+    with contextlib.suppress(FlintError):
+        services.pay(order_id=visit.session.order_id, data=data, actor=visit.buyer)
 
 
-def _token(session: CheckoutSession, form: Mapping[str, str]) -> str:
-    processor = processor_of(session.environment.processor)
-    return processor.token_of_form(environment_id=session.environment_id, form=form)
-
-
-def _expected(form: Mapping[str, str]) -> Money:
-    """Return what the page asked for when it was shown. :raises BadForm: if the form was tampered with."""
-    amount, currency = form.get("amount", ""), form.get("currency", "")
-    if not (amount.isascii() and amount.isdigit() and len(amount) < 16 and is_known_currency(currency)):
-        raise BadForm("Reload the page and try again.")
-    return Money(int(amount), currency)
-
-
-def _command(form: Mapping[str, str], data: Mapping[str, Any]) -> Command:
-    key = form.get("attempt_key", "")[:64]
-    if not key:
-        raise BadForm("Reload the page and try again.")
-    return Command(
-        key=f"page {key}", digest=hashlib.sha256(f"{data['expected_outstanding_money']}".encode()).hexdigest()
-    )
-
-
-def _words(problem: Exception, language: Language) -> str:
-    return decline_text(language, problem.code) if isinstance(problem, Refused) else language.say(str(problem))
+def _remember(visit: Visit, contact: dict[str, str], timezone: str) -> None:
+    """Keep how the buyer is reached, and where their clock stands, with the session."""
+    data: dict[str, Any] = {"buyer_contact": contact} if contact else {}
+    if timezone in zoneinfo.available_timezones() and timezone != visit.session.timezone:
+        data["timezone"] = timezone
+    if data:
+        update_session(checkout_session_id=visit.session.id, data=data, actor=visit.buyer)

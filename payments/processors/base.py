@@ -335,6 +335,10 @@ class Processor(ABC):
             raise Refused("invalid_payment_source", "The form brought no payment source.")
         return token
 
+    def form_amount(self, money: Money) -> int:
+        """Return an amount as the library behind the form counts it."""
+        return money.amount
+
     def is_configured(self, *, environment_id: str) -> bool:
         """Tell whether the environment has all it takes to collect through this processor."""
         return True

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,10 +16,11 @@ from flint.money import Money
 from orders import collecting
 from orders.models import Order
 from orders.services.editing import OrderChangedRefreshRequired, OrderClosed
-from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
+from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.links.capacity import CLAIM_FAILED, CLAIM_FAILED_MESSAGE, claim_completion, count_completion
 from payments.services.reaching import lock_order
 from payments.services.recording import redeem_discounts
 from payments.services.sessions.ending import complete_session, refuse_beside_checkout
@@ -113,22 +115,28 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
         order = lock_order(order_id, _first_leg(data), actor=actor)
         if repeated := _repeated(order, actor):
             return Started(repeated, (), is_repeat=True)
+        collecting.refuse_former_buyer(order, actor)
         if order.status != "open":
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
-        refuse_beside_checkout(order, actor)
+        session = refuse_beside_checkout(order, actor)
+        data = {**data, "buyer_contact": _contact_of(data, session)}
         _refuse_changed(order, data.get("expected_outstanding_money"))
         if data["action"] == "confirm_payment_intents":
-            legs = _chosen_legs(order, data)
+            legs = _chosen_legs(order, data, session)
         elif order.outstanding_amount:
-            legs = [(_leg_for_all(order, data), data.get("payment_source"), "payment_source")]
+            legs = [(_leg_for_all(order, data, session), data.get("payment_source"), "payment_source")]
         else:
+            if not claim_completion(order):
+                return Started(_refuse_late(order, data, actor), ())
             return Started(_settle_nothing(order, data, actor), ())
         processor = processor_name(actor)
         paid_with = [
             (leg, source_of(order, given, param, processor=processor, actor=actor)) for leg, given, param in legs
         ]
+        if not claim_completion(order):
+            return Started(_refuse_late(order, data, actor), ())
         return _write_down(order, paid_with, data, actor, processor)
 
 
@@ -167,7 +175,7 @@ def _refuse_changed(order: Order, expected: Money | None) -> None:
         )
 
 
-def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
+def _leg_for_all(order: Order, data: Mapping[str, Any], session: CheckoutSession | None) -> PaymentIntent:
     staged = list(order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id"))
     if staged:
         raise PaymentLegSelectionRequired(
@@ -188,12 +196,18 @@ def _leg_for_all(order: Order, data: Mapping[str, Any]) -> PaymentIntent:
         amount=order.outstanding_amount,
         currency=order.currency,
         tip_amount=min(order.tip_amount - order.settled_tip_amount, order.outstanding_amount),
-        payment_options=["card", "ach_debit"],
+        checkout_session=session,
+        payment_options=(session and session.payment_options) or ["card", "ach_debit"],
+        # A buyer who is sent elsewhere to confirm comes back by the session that they pay in.
+        payment_return_url=f"{settings.BASE_URL}/payment-returns/{session.id}" if session else "",
     )
 
 
-def _chosen_legs(order: Order, data: Mapping[str, Any]) -> list[tuple[PaymentIntent, Mapping[str, Any], str]]:
-    of_order = {leg.id: leg for leg in order.payment_intents.select_for_update(of=("self",)).order_by("id")}
+def _chosen_legs(
+    order: Order, data: Mapping[str, Any], session: CheckoutSession | None
+) -> list[tuple[PaymentIntent, Mapping[str, Any], str]]:
+    legs = order.payment_intents.filter(checkout_session=session) if session else order.payment_intents
+    of_order = {leg.id: leg for leg in legs.select_for_update(of=("self",)).order_by("id")}
     chosen: list[tuple[PaymentIntent, Mapping[str, Any], str]] = []
     for index, item in enumerate(data["payment_intents"]):
         # A standalone payment intent is confirmed at an address of its own, with nothing around its source.
@@ -243,8 +257,22 @@ def _settle_nothing(order: Order, data: Mapping[str, Any], actor: Actor) -> Paym
     order.order_revision += 1
     order.settle(order.money(0))
     redeem_discounts(order)
+    count_completion(order)
     events.record(order, "payment.settled", subject=attempt, actor=actor, amount=0, payment_status=order.payment_status)
     complete_session(order, actor=actor, at=now)
+    order.save()
+    return attempt
+
+
+def _refuse_late(order: Order, data: Mapping[str, Any], actor: Actor) -> PaymentAttempt:
+    """End the payment of an order whose link has been paid as often as it may be, before anybody is charged."""
+    attempt = _new_attempt(order, actor, data, mode="payment")
+    attempt.become(status="failed", at=timezone.now(), failure_code=CLAIM_FAILED, failure_message=CLAIM_FAILED_MESSAGE)
+    attempt.save(force_insert=True)
+    order.order_revision += 1
+    events.record(
+        order, "payment.failed", subject=attempt, actor=actor, amount=order.outstanding_amount, code=CLAIM_FAILED
+    )
     order.save()
     return attempt
 
@@ -301,6 +329,17 @@ def _new_attempt(order: Order, actor: Actor, data: Mapping[str, Any], *, mode: s
         command_key=actor.command.key if actor.command else "",
         command_digest=actor.command.digest if actor.command else "",
     )
+
+
+def _contact_of(data: Mapping[str, Any], session: CheckoutSession | None) -> Mapping[str, str | None]:
+    """Return how the payer is reached: as the request says, else as they told their checkout."""
+    given = data.get("buyer_contact") or {}
+    if session is None:
+        return given
+    return {
+        "email": given.get("email") or session.contact_email,
+        "phone": given.get("phone") or session.contact_phone,
+    }
 
 
 def _remember_contact(order: Order, data: Mapping[str, Any]) -> None:

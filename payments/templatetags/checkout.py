@@ -14,6 +14,4 @@ def say(context, text: str, **values: object) -> str:
 @register.simple_tag(takes_context=True)
 def percent(context, steps: int) -> str:
     """Write a percentage held in steps of 0.0001 %."""
-    whole, rest = divmod(steps, 10_000)
-    digits = f"{rest:04d}".rstrip("0")
-    return f"{whole}{',' if digits and context['language'].code != 'en' else '.' if digits else ''}{digits} %"
+    return context["language"].percent(steps)

@@ -66,6 +66,9 @@ class StripeProcessor(base.Processor):
         "img-src": ["https://*.stripe.com"],
     }
 
+    def form_amount(self, money: Money) -> int:
+        return mapping.to_stripe(money)
+
     def is_configured(self, *, environment_id: str) -> bool:
         return StripeAccount.objects.filter(pk=environment_id).exists()
 

@@ -3,18 +3,34 @@
 
 // One click pays once: the form's own key makes a second one harmless, this only says that it works.
 for (const form of document.querySelectorAll("form[data-once]")) {
+  const button = form.querySelector("button[data-busy]");
+  form.elements.timezone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
   form.addEventListener("submit", (event) => {
-    const button = form.querySelector("button[data-busy]");
     if (form.dataset.sent) return event.preventDefault();
     if (event.defaultPrevented) return;
     form.dataset.sent = "yes";
-    button.disabled = true;
+    // Not "disabled", which would take the focus away.
+    button.setAttribute("aria-disabled", "true");
     button.textContent = button.dataset.busy;
+    form.querySelector("[data-said]").textContent = button.dataset.busy;
   });
 }
 
 // The browser's back button shows a page from memory, whose form was sent already: look at it afresh.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+// Only what is asked for of the chosen way to pay is needed.
+const sources = document.querySelector(".sources");
+if (sources) {
+  const need = () => {
+    for (const source of sources.querySelectorAll(".source")) {
+      const isShown = getComputedStyle(source).display !== "none";
+      for (const input of source.querySelectorAll("[data-needed]")) input.required = isShown;
+    }
+  };
+  sources.addEventListener("change", need);
+  need();
+}
 
 const groups = (text, size, between) => (text.replace(/\D/g, "").match(new RegExp(`.{1,${size}}`, "g")) || []).join(between);
 for (const input of document.querySelectorAll("[data-card]")) {
@@ -29,4 +45,27 @@ for (const input of document.querySelectorAll("[data-expiry]")) {
 }
 
 const problem = document.getElementById("problem");
-if (problem) { problem.tabIndex = -1; problem.focus(); }
+if (problem) problem.focus();
+
+// Look again when there may be something new, and show it only then: what was typed stays as long as it can be used.
+const main = document.querySelector("main[data-mark]");
+if (main) {
+  const look = async () => {
+    const answer = await fetch(main.dataset.state, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const { mark } = await answer.json();
+    const isOpenStill = mark.startsWith("open ") && main.dataset.mark.startsWith("open ");
+    const isPaying = document.querySelector("form[data-sent]");
+    if (mark !== main.dataset.mark && !isOpenStill && !isPaying) location.reload();
+  };
+  addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  if ("watch" in main.dataset) {
+    let wait = 1000;
+    const watch = async () => {
+      if (!document.hidden) await look();
+      wait = Math.min(wait * 1.4, 5000);
+      setTimeout(watch, wait);
+    };
+    setTimeout(watch, wait);
+  }
+}

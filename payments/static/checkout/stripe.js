@@ -5,42 +5,55 @@ const stripeFor = (place) => window.Stripe(place.dataset.key, place.dataset.acco
 
 const place = document.getElementById("payment-element");
 if (place) {
-  const stripe = stripeFor(place);
   const form = place.closest("form");
   const said = document.getElementById("element-problem");
-  const elements = stripe.elements({
-    mode: "payment", amount: Number(place.dataset.amount), currency: place.dataset.currency, locale: place.dataset.locale,
-    paymentMethodCreation: "manual",
-  });
-  elements.create("payment").mount(place);
+  const button = form.querySelector("button[data-busy]");
+  const label = button.textContent;
+  const busy = (isBusy) => {
+    button.textContent = isBusy ? button.dataset.busy : label;
+    button.toggleAttribute("aria-disabled", isBusy);
+    if (isBusy) button.setAttribute("aria-disabled", "true");
+  };
   const stop = (words) => {
     said.textContent = words;
     said.hidden = false;
-    delete form.dataset.sent;
-    const button = form.querySelector("button[data-busy]");
-    button.disabled = false;
+    busy(false);
   };
-  form.addEventListener("submit", async (event) => {
-    if (form.elements.confirmation_token.value) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    if (form.dataset.collecting) return;
-    form.dataset.collecting = "yes";
-    said.hidden = true;
-    try {
-      const checked = await elements.submit();
-      if (checked.error) return stop(checked.error.message);
-      const made = await stripe.createConfirmationToken({ elements, params: { return_url: place.dataset.return } });
-      if (made.error) return stop(made.error.message);
-      form.elements.confirmation_token.value = made.confirmationToken.id;
-      form.requestSubmit();
-    } finally {
-      delete form.dataset.collecting;
-    }
-  }, { capture: true });
+  if (!window.Stripe) {
+    stop(said.dataset.unreachable);
+  } else {
+    const stripe = stripeFor(place);
+    const elements = stripe.elements({
+      mode: "payment", amount: Number(place.dataset.amount), currency: place.dataset.currency,
+      locale: place.dataset.locale, paymentMethodCreation: "manual",
+    });
+    elements.create("payment").mount(place);
+    form.addEventListener("submit", async (event) => {
+      if (form.elements.confirmation_token.value) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (form.dataset.collecting) return;
+      form.dataset.collecting = "yes";
+      said.hidden = true;
+      busy(true);
+      try {
+        const checked = await elements.submit();
+        if (checked.error) return stop(checked.error.message);
+        const made = await stripe.createConfirmationToken({ elements, params: { return_url: place.dataset.return } });
+        if (made.error) return stop(made.error.message);
+        form.elements.confirmation_token.value = made.confirmationToken.id;
+        form.requestSubmit();
+      } catch {
+        stop(said.dataset.unreachable);
+      } finally {
+        delete form.dataset.collecting;
+      }
+    }, { capture: true });
+  }
 }
 
+// Whatever the library says of the step, the server asks what came of it.
 const step = document.getElementById("next-action");
-if (step) {
+if (step && step.dataset.secret && window.Stripe) {
   stripeFor(step).handleNextAction({ clientSecret: step.dataset.secret }).finally(() => { location.href = step.dataset.return; });
 }

@@ -1,0 +1,101 @@
+"""Putting the page together: templates, headers, and the cookie that remembers a language."""
+
+import secrets
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from flint.languages import NAMES, Language
+from payments.checkout.forms import DEFAULT_TIPS, WRITTEN_BACK
+from payments.checkout.links import links_of
+from payments.checkout.page import Page
+from payments.checkout.paying import BANK, CARD, offers_of
+from payments.checkout.policy import guarded
+from payments.checkout.summary import receipt_of
+from payments.processors import processor_of
+
+LOCALE_KEPT_FOR = 365 * 24 * 3600
+
+
+def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResponse:
+    """Return the page with its headers. A processor's own library is let in only where its form or step is shown."""
+    session, order = page.session, page.order
+    asks = page.state == "confirm" or (page.state == "open" and order.outstanding_amount > 0)
+    processor = processor_of(session.environment.processor) if asks else None
+    offers = offers_of(session)
+    typed = {name: page.typed[name] for name in WRITTEN_BACK if name in page.typed}
+    context = {
+        "page": page,
+        "session": session,
+        "order": order,
+        "merchant": session.environment.merchant,
+        "language": page.language,
+        "languages": NAMES.items(),
+        "typed": typed,
+        "contact": _contact(page, typed),
+        "tip_options": session.settings.get("tip", {}).get("tip_percent_options") or DEFAULT_TIPS,
+        "links": links_of(page),
+        "receipt": receipt_of(session, page.language) if page.state == "paid" and page.may_read else (),
+        "attempt_key": secrets.token_urlsafe(18),
+        "offers_card": CARD in offers,
+        "offers_bank": BANK in offers,
+        "method": "bank" if BANK in offers and (typed.get("method") == "bank" or CARD not in offers) else "card",
+        "return_url": f"{settings.BASE_URL}/payment-returns/{session.id}",
+    }
+    if processor is not None:
+        context |= {
+            "form_template": processor.form_template,
+            "form_script": processor.form_script if page.state == "open" or not page.action.redirect_url else "",
+            "form_amount": processor.form_amount(order.outstanding_money),
+            "collection": processor.collection(environment_id=session.environment_id),
+        }
+    response = render(request, "checkout/page.html", context, status=status)
+    return guarded(_remembering(request, response, page.language), processor)
+
+
+def render_missing(request: HttpRequest, language: Language) -> HttpResponse:
+    """Say that an address leads nowhere, without saying why."""
+    context = {
+        "language": language,
+        "languages": NAMES.items(),
+        "title": language.say("This link does not work"),
+        "words": language.say("Open it again from the message that you got, or ask the merchant for a new one."),
+    }
+    response = render(request, "checkout/bare.html", context, status=404)
+    return guarded(_remembering(request, response, language))
+
+
+def render_returned(request: HttpRequest, language: Language) -> HttpResponse:
+    """Meet a buyer who comes back from the bank to a shop that named no page of its own for it."""
+    context = {
+        "language": language,
+        "languages": NAMES.items(),
+        "title": language.say("You are back from your bank"),
+        "words": language.say("Go back to the shop's page to see what came of the payment. You can close this one."),
+    }
+    response = render(request, "checkout/bare.html", context)
+    return guarded(_remembering(request, response, language))
+
+
+def _contact(page: Page, typed: dict[str, str]) -> dict[str, str]:
+    """Return how the buyer is reached as far as it is known: typed just now, or before, or the customer's own."""
+    session = page.session
+    known = session.customer
+    email = session.contact_email or ("" if session.is_email_cleared or not known else known.email)
+    phone = session.contact_phone or ("" if session.is_phone_cleared or not known else known.phone)
+    return {"email": typed.get("email", email), "phone": typed.get("phone", phone)}
+
+
+def _remembering(request: HttpRequest, response: HttpResponse, language: Language) -> HttpResponse:
+    if "locale" in request.GET:
+        response.set_cookie(
+            "flint_locale",
+            language.locale,
+            max_age=LOCALE_KEPT_FOR,
+            path="/",
+            secure=settings.IS_HTTPS,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response

@@ -1,0 +1,70 @@
+"""What is paid for, and what was paid: rows of text for people, read from the order as it is."""
+
+import zoneinfo
+from dataclasses import dataclass
+from typing import Any
+
+from flint.languages import Language
+from orders.models import Order
+from payments.models import CheckoutSession
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a summary: what, how much, and a word beside it."""
+
+    label: str
+    money: str
+    detail: str = ""
+    is_strong: bool = False
+
+
+def lines_of(order: Order, language: Language) -> list[Row]:
+    """Return what was ordered, each line at its worth before discounts and taxes, and what is charged on top."""
+    rows = []
+    for line in order.line_items.order_by("position"):
+        each = language.money(order.money(line.unit_price_amount))
+        detail = f"{line.quantity} × {each}" if line.quantity != 1 else ""
+        rows.append(Row(line.name, language.money(order.money(line.subtotal_amount)), detail))
+    rows += [
+        Row(charge.name, language.money(order.money(charge.applied_amount)))
+        for charge in order.charges.order_by("position")
+    ]
+    return rows
+
+
+def sums_of(order: Order, language: Language) -> list[Row]:
+    """Return how the lines come to what is owed now."""
+    say, money = language.say, language.money
+
+    def row(label: str, amount: int, **options: Any) -> list[Row]:
+        return [Row(label, money(order.money(amount)), **options)] if amount else []
+
+    taxes = order.tax_amount + order.inclusive_tax_amount
+    included = say("included") if order.inclusive_tax_amount and not order.tax_amount else ""
+    rows = [
+        *row(say("Discount"), -order.discount_amount),
+        *row(say("Tax"), taxes, detail=included),
+        *row(say("Tip"), order.tip_amount),
+    ]
+    rows.append(Row(say("Total"), money(order.money(order.total_amount)), is_strong=True))
+    rows += row(say("Credited"), -order.credit_amount)
+    rows += row(say("Paid so far"), -order.net_collected_amount)
+    if order.net_collected_amount or order.credit_amount:
+        rows.append(Row(say("To pay now"), money(order.outstanding_money), is_strong=True))
+    return rows
+
+
+def receipt_of(session: CheckoutSession, language: Language) -> list[Row]:
+    """Return what a buyer recognises the payment by: how much, what with, when and for which order."""
+    order, say = session.order, language.say
+    rows = [Row(say("Paid"), language.money(order.money(order.net_collected_amount)))]
+    leg = order.payment_intents.filter(captured_amount__gt=0).order_by("-captured_at", "-id").first()
+    if leg is not None:
+        zone = zoneinfo.ZoneInfo(session.timezone or session.environment.merchant.reporting_timezone)
+        name = leg.source_bank_name or leg.source_brand.replace("_", " ").title()
+        rows.append(Row(say("Paid with"), f"{name} •••• {leg.source_last4}" if leg.source_last4 else name))
+        rows.append(Row(say("Date"), language.time(leg.captured_at, zone)))
+    rows.append(Row(say("Order"), order.order_number))
+    rows.append(Row(say("Paid to"), str(session.environment.merchant)))
+    return rows

@@ -1,0 +1,49 @@
+"""What went wrong, in words for a buyer: never blaming, never technical, and always what to do next."""
+
+from flint.languages import Language, phrase
+from flint.money import Money
+
+SENTENCES = {
+    "card_declined": phrase("Your bank declined the card. Try another card, or ask your bank."),
+    "insufficient_funds": phrase("There is not enough money on it. Try another card or account."),
+    "expired_card": phrase("The card has expired. Check the date, or try another card."),
+    "incorrect_cvc": phrase("The security code is not right. Check it and try again."),
+    "authentication_required": phrase(
+        "Your bank did not recognise you. Nothing was charged. Try again, or another card."
+    ),
+    "processing_error": phrase("Something went wrong at the bank and nothing was charged. Try again in a moment."),
+    "payment_attempt_canceled": phrase("You stopped the payment. Nothing was charged."),
+    "payment_blocked": phrase("This card cannot be used here. Nothing was charged; try another one."),
+    "payment_method_temporarily_unavailable": phrase(
+        "The bank could not be reached and nothing was charged. Try again in a moment."
+    ),
+    "invalid_payment_source": phrase("Check the number and try again."),
+    "bank_account_closed": phrase("The bank account is closed. Nothing was charged; try another one."),
+    "bank_account_not_found": phrase("The bank account could not be found. Check the number and try again."),
+    "bank_account_restricted": phrase("The bank account does not allow this. Nothing was charged; try another one."),
+    "bank_debit_not_authorized": phrase("The bank did not accept the debit. Nothing was charged; try another account."),
+    "bank_debit_limit_exceeded": phrase("The amount is above your bank's limit. Nothing was charged; try a card."),
+}
+ANYTHING_ELSE = phrase("The payment did not go through and nothing was charged. Try again, or another way to pay.")
+TRY_AGAIN = phrase("Something went wrong and nothing was charged. Reload the page and try again.")
+
+FIELDS = {
+    "incorrect_cvc": "cvc",
+    "expired_card": "expiry",
+    "invalid_payment_source": "number",
+}
+"""The field that a refusal is about, where it was refused before anything was sent."""
+
+
+def decline_text(language: Language, code: str) -> str:
+    """Say why a payment did not work, and what to do."""
+    return language.say(SENTENCES.get(code, ANYTHING_ELSE))
+
+
+def changed_text(language: Language, before: Money, now: Money) -> str:
+    """Say that the total changed while the buyer looked at the page."""
+    return language.say(
+        "The total changed from {before} to {now} while this page was open. Please check it and pay again.",
+        before=language.money(before),
+        now=language.money(now),
+    )
