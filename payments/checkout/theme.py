@@ -15,7 +15,8 @@ def stylesheet(theme: Mapping[str, str]) -> str:
     marks = theme.get("accent_color") or primary
     line = marks if contrast(marks, "#ffffff") >= VISIBLE else INK
     edge = primary if contrast(primary, "#ffffff") >= VISIBLE else INK
-    return f":root {{ --accent: {primary}; --on-accent: {readable_on(primary)}; --edge: {edge}; --line-accent: {line}; }}\n"
+    colours = {"accent": primary, "on-accent": readable_on(primary), "edge": edge, "line-accent": line}
+    return f":root {{ {' '.join(f'--{name}: {colour};' for name, colour in colours.items())} }}\n"
 
 
 def readable_on(colour: str) -> str:
