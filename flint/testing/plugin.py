@@ -63,9 +63,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Load the fixtures when Django is set up, so that they may import models."""
     config.addinivalue_line("markers", "processors(*names): run against each of sandbox, faults and stripe")
-    config.addinivalue_line(
-        "markers", "localstripe: installs a package of its own; left out unless asked for"
-    )
+    config.addinivalue_line("markers", "localstripe: installs a package of its own; left out unless asked for")
     if importlib.util.find_spec("flint.testing.fixtures"):
         config.pluginmanager.import_plugin("flint.testing.fixtures")
 
