@@ -56,7 +56,7 @@ def in_dashboard(environment, order) -> dict[str, str]:
 
 
 def test_d065_an_endpoint_that_was_down_for_days(environment, api):
-    """Forty sales, five refunds in the dashboard, two disputes; none of it was told. The last comparison was before it."""
+    """Forty sales, five refunds in the dashboard, two disputes; none of it was told. Compared before it only."""
     reconcile(environment, at=later(minutes=-1))
     faults.plan(environment.id, on="notice", fault="drop", times=None)
     orders = [stories.open_order(environment, total=1_000) for _ in range(40)]
