@@ -31,6 +31,38 @@ def tell_changed(order: Order, actor: Actor) -> None:
         tell(order, actor)
 
 
+_customer_holds: list[Callable[[Order], None]] = []
+
+
+def holds_customer(refuse: Callable[[Order], None]) -> Callable[[Order], None]:
+    """Register what refuses that a locked order is handed to another customer while it is being collected."""
+    _customer_holds.append(refuse)
+    return refuse
+
+
+def refuse_customer_change(order: Order) -> None:
+    """Raise what the rooms to the right have against another customer for a locked order."""
+    for refuse in _customer_holds:
+        refuse(order)
+
+
+_buyer_checks: list[Callable[[Order, Actor], None]] = []
+
+
+def admits_buyers(refuse: Callable[[Order, Actor], None]) -> Callable[[Order, Actor], None]:
+    """Register what refuses a buyer who may no longer act on a locked order: its checkout may just have ended."""
+    _buyer_checks.append(refuse)
+    return refuse
+
+
+def refuse_former_buyer(order: Order, actor: Actor) -> None:
+    """Raise if the actor is a buyer whose checkout of a locked order is over; others pass."""
+    if not actor.is_buyer:
+        return
+    for refuse in _buyer_checks:
+        refuse(order, actor)
+
+
 class OrderNotPayable(Conflict):
     code = "ORDER_NOT_PAYABLE"
     message = "A dispute took back what was paid. Staff decide first whether it is collected again or written off."

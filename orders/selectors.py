@@ -33,6 +33,15 @@ def attaches(attach: Callable[[Sequence[Order], bool], None]) -> Callable[[Seque
     return attach
 
 
+_narrowings: list[Callable[[Order, Actor], None]] = []
+
+
+def narrows(narrow: Callable[[Order, Actor], None]) -> Callable[[Order, Actor], None]:
+    """Register a function that takes off an order just read for a buyer what that one is not to see."""
+    _narrowings.append(narrow)
+    return narrow
+
+
 def readable(actor: Actor) -> QuerySet[Order]:
     """Return the actor's orders with customer and parts, to be read and shown; not locked, not for changing."""
     return (
@@ -52,12 +61,15 @@ def attach(orders: Sequence[Order], *, single: bool = False) -> Sequence[Order]:
 
 def read_order(order_id: str, *, actor: Actor) -> Order:
     """
-    Return one order with everything there is to show of it.
+    Return one order with everything there is to show of it to the actor.
 
     :raises OrderNotFound: if it is absent or foreign.
     """
     order = readable(actor).find(id=order_id)
     attach([order], single=True)
+    if actor.is_buyer:
+        for narrow in _narrowings:
+            narrow(order, actor)
     return order
 
 

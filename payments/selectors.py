@@ -7,7 +7,7 @@ from django.db.models import OuterRef, Prefetch, QuerySet
 
 from flint.actors import Actor
 from orders.models import Order
-from orders.selectors import attaches, shows
+from orders.selectors import attaches, narrows, shows
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentMethod, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
@@ -60,6 +60,40 @@ def attach_payments(orders: Sequence[Order], single: bool) -> None:
         order.payment_collection = _collection(order) if single else None
 
 
+@narrows
+def narrow_to_session(order: Order, actor: Actor) -> None:
+    """Keep to what a buyer's own session did on its order, and have it collect as a session does: two statements."""
+    session = CheckoutSession.objects.get(id=actor.id)
+    session.order = order
+    order.checkout_session_ids = [session.id]
+    order.payment_intent_ids = list(
+        PaymentIntent.objects.of(actor).order_by("created_at", "id").values_list("id", flat=True)
+    )
+    attempt = order.active_payment_attempt
+    if attempt is not None and attempt.checkout_session_id != session.id:
+        order.active_payment_attempt = order.authorization_amounts = None
+    order.payment_collection = session_collection(session)
+
+
+def session_collection(session: CheckoutSession) -> dict | None:
+    """Return what the buyer's browser needs to collect what the order owes now; nothing once the session ended."""
+    order = session.order
+    if not session.is_open or not _is_collectable(order):
+        return None
+    return collection_of(
+        order,
+        order.outstanding_amount,
+        return_url=session.return_url,
+        step=("create_confirmation_token", "pay_order"),
+        options=session.payment_options or ("card", "ach_debit"),
+    )
+
+
+def _is_collectable(order: Order) -> bool:
+    is_free = not order.active_attempt_id and not order.is_collection_blocked
+    return order.status == "open" and order.outstanding_amount > 0 and is_free
+
+
 def _authorization_amounts(order: Order) -> dict | None:
     if order.active_payment_attempt is None:
         return None
@@ -80,9 +114,7 @@ def _authorization_amounts(order: Order) -> dict | None:
 
 def _collection(order: Order) -> dict | None:
     """Return what a browser needs to collect what is owed; nothing while a payment is open or nothing is owed."""
-    if order.status != "open" or not order.outstanding_amount or order.active_attempt_id or order.is_collection_blocked:
-        return None
-    return collection_of(order, order.outstanding_amount)
+    return collection_of(order, order.outstanding_amount) if _is_collectable(order) else None
 
 
 def collection_of(
@@ -152,7 +184,9 @@ def intent_collection(leg: PaymentIntent) -> dict | None:
     order = leg.order
     if leg.status not in CONFIRMABLE or order.status != "open" or order.active_attempt_id:
         return None
-    step = ("create_confirmation_token", "confirm_payment_intent") if leg.is_standalone else None
+    step = None
+    if leg.is_standalone or leg.checkout_session_id:
+        step = ("create_confirmation_token", "confirm_payment_intent" if leg.is_standalone else "pay_order")
     order.environment = leg.environment
     given = {"step": step, "options": leg.payment_options} if step else {}
     return collection_of(order, leg.amount, return_url=leg.payment_return_url, **given)

@@ -244,6 +244,8 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
     """Answer any exception of a view in the contract's form. What nobody foresaw is logged with its traceback."""
     request = context["request"]
     refusal = refusal_of(exc)
+    if (actor := getattr(request, "actor", None)) and actor.is_buyer:
+        _keep_from_buyer(refusal)
     if isinstance(refusal, InternalError):
         logger.exception("request_failed", exc_info=exc, code=refusal.code)
         _remember(request, exc)
@@ -254,6 +256,12 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
     elif isinstance(exc, OperationalError | InterfaceError):
         logger.warning("database_refused", exc_info=exc)
     return respond(refusal, request)
+
+
+def _keep_from_buyer(refusal: FlintError) -> None:
+    """What else of the merchant's stands in the way is none of a buyer's business."""
+    for name in ("blocking_resources", "blocking_resource_count"):
+        refusal.facts.pop(name, None)
 
 
 def _remember(request: Any, exc: Exception) -> None:

@@ -90,10 +90,11 @@ def idempotent(method: Callable | None = None, *, external: bool = False) -> Cal
 
     @wraps(method)
     def once(view, request, *args, **kwargs):
-        command = Command(key=request.idempotency_key, digest=digest_of(request, view.payload()))
+        command = Command(key=_name(request), digest=digest_of(request, view.payload()))
         request.actor = request.actor.with_command(command)
         run = partial(method, view, request, *args, **kwargs)
-        return (_external if external else _local)(request, command, run)
+        reply = (_external if external else _local)(request, command, run)
+        return view.as_replayed(reply) if reply.is_replayed else reply
 
     once.idempotent = "external" if external else "local"
     return once
@@ -106,7 +107,7 @@ def digest_of(request: Any, payload: Any) -> str:
 
 
 def _local(request: Any, command: Command, run: Callable[[], Reply]) -> Reply:
-    environment_id, name = request.actor.environment_id, _name(request, command)
+    environment_id, name = request.actor.environment_id, command.key
     with transaction.atomic():
         # A key that we made up a moment ago cannot be in use.
         if request.idempotency_key_given:
@@ -130,9 +131,7 @@ def _external(request: Any, command: Command, run: Callable[[], Reply]) -> Reply
     claim = uuid.uuid4().hex
     if answered := _claim(request, command, claim):
         return answered
-    ours = IdempotencyRecord.objects.filter(
-        environment_id=request.actor.environment_id, key=_name(request, command), claim=claim
-    )
+    ours = IdempotencyRecord.objects.filter(environment_id=request.actor.environment_id, key=command.key, claim=claim)
     try:
         response = run()
     except (OperationalError, InterfaceError):
@@ -183,15 +182,20 @@ def _find(environment_id: str, key: str) -> IdempotencyRecord | None:
     return IdempotencyRecord.objects.filter(environment_id=environment_id, key=key).order_by("id").first()
 
 
-def _name(request: Any, command: Command) -> str:
-    """Return what a key is stored by. A buyer's are its own: it can neither replay nor block the merchant's."""
-    return f"{request.actor.id} {command.key}" if request.actor.is_buyer else command.key
+def _name(request: Any) -> str:
+    """
+    Return what a command goes by, here and on the rows that it writes.
+
+    A buyer's keys are its session's own: they neither replay nor block the merchant's, or those of another session.
+    """
+    key = request.idempotency_key
+    return f"{request.actor.id} {key}" if request.actor.is_buyer else key
 
 
 def _identity(request: Any, command: Command) -> dict[str, Any]:
     return {
         "environment_id": request.actor.environment_id,
-        "key": _name(request, command),
+        "key": command.key,
         "digest": command.digest,
         "operation": f"{request.method} {request.path}"[:255],
     }

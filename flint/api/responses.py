@@ -29,7 +29,7 @@ class Reply(HttpResponse):
         next_page_token: str | None = None,
         replayed: bool = False,
     ):
-        self.payload, self.meta = data, meta or {}
+        self.payload, self.meta, self.is_replayed = data, meta or {}, replayed
         shown_meta = {"api_version": API_VERSION, "request_id": request_id, **self.meta}
         if replayed:
             shown_meta["idempotency_replayed"] = True

@@ -63,15 +63,30 @@ def codes_of_members(part: serializers.Serializer) -> set[str]:
 
 
 @cache
-def shared(serializer_class: type["Input | Output"], expand: frozenset[str] = frozenset()) -> Any:
+def shared(
+    serializer_class: type["Input | Output"], expand: frozenset[str] = frozenset(), *, for_buyer: bool = False
+) -> Any:
     """
     Return one instance for all requests.
 
     Making an instance copies all its fields, which costs more than using it; and using it changes nothing.
+
+    :param for_buyer: without what only the merchant is shown, at every level.
     """
     serializer = serializer_class(context={"expand": expand})
     _ = serializer.fields  # Made here, so that the copies of a query share them.
+    if for_buyer:
+        _take_out_what_is_the_merchants(serializer)
     return serializer
+
+
+def _take_out_what_is_the_merchants(field: serializers.Field | None) -> None:
+    if isinstance(field, Output):
+        for name in field.merchant_only:
+            field.fields.pop(name, None)
+    for inner in field.fields.values() if isinstance(field, Output) else [getattr(field, "child", None)]:
+        if inner is not None:
+            _take_out_what_is_the_merchants(inner)
 
 
 class Patch(Input):
@@ -129,10 +144,12 @@ class Output(Coded, serializers.Serializer):
     An object of a response. Absent values are left out; only a field with ``allow_null`` is written as null.
 
     Declare ``required=False`` for what may be absent. Members named in ``expandable`` appear when the request
-    expands them: ``OrderOutput(order, context={"expand": query.expand})``.
+    expands them: ``OrderOutput(order, context={"expand": query.expand})``. Members named in ``merchant_only`` are
+    optional, and left out when it is a buyer who asks.
     """
 
     expandable: frozenset[str] | set[str] = frozenset()
+    merchant_only: frozenset[str] | set[str] = frozenset()
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = {}

@@ -209,7 +209,7 @@ class ApiView(APIView):
         """Answer with a page of a list."""
         if output_class is None:
             (output_class,) = self.outputs[self.verb]
-        output = shared(output_class, self._query.expand)
+        output = self._output(output_class)
         return self._reply([output.to_representation(item) for item in page.items], None, meta, page.next_page_token)
 
     def _reply(self, data: Any, status: int | None, meta: dict[str, Any], next_page_token: str | None = None) -> Reply:
@@ -221,13 +221,22 @@ class ApiView(APIView):
             next_page_token=next_page_token,
         )
 
+    def as_replayed(self, reply: Reply) -> Reply:
+        """Return the answer to a repeat: what was answered first. For those few that must tell that it is one."""
+        return reply
+
     def _shown(self, data: Any) -> Any:
         if isinstance(data, models.Model):
-            return shared(self.outputs[self.verb], self._query.expand).to_representation(data)
+            return self._output(self.outputs[self.verb]).to_representation(data)
         if isinstance(data, Output):
-            output = data if data.context else shared(type(data), self._query.expand)
+            output = data if data.context else self._output(type(data))
             return output.to_representation(data.instance)
         return data.data if isinstance(data, BaseSerializer) else data
+
+    def _output(self, output_class: type[Output]) -> Output:
+        """Return what shows rows to the caller; a buyer is not shown what is only the merchant's."""
+        actor = getattr(self.request, "actor", None)
+        return shared(output_class, self._query.expand, for_buyer=actor is not None and actor.is_buyer)
 
     # DRF's own doors
 

@@ -1,8 +1,11 @@
 """The routes of orders and their customers. Each verb calls one service and answers with the order read afresh."""
 
+from typing import Any
+
 from flint.api.idempotency import idempotent
 from flint.api.paging import paginate
 from flint.api.views import ApiView
+from flint.errors import Forbidden
 from flint.events.models import Event
 from orders import selectors, services
 from orders.api.activities import OrderActivityOutput
@@ -41,6 +44,18 @@ PAID_LINE = [
     "PAID_LINE_ITEM_REMOVAL_FORBIDDEN",
 ]
 DISCOUNTED = ["NO_DISCOUNTABLE_BALANCE", "LINE_ITEM_NOT_ON_ORDER", "CHARGE_NOT_ON_ORDER"]
+
+
+class CheckoutDiscountIdNotAllowed(Forbidden):
+    code = "CHECKOUT_DISCOUNT_ID_NOT_ALLOWED"
+    message = "A buyer enters the code of a promotion, not its id."
+
+
+def refuse_promotion_by_id(body: Any) -> None:
+    """:raises CheckoutDiscountIdNotAllowed: if a buyer names a promotion otherwise than by its code."""
+    promotion = body.get("promotion") if isinstance(body, dict) else None
+    if isinstance(promotion, dict) and any(name.endswith("_id") for name in promotion):
+        raise CheckoutDiscountIdNotAllowed(param="promotion")
 
 
 class OrderRoute(ApiView):
@@ -104,6 +119,7 @@ class OrderView(OrderRoute):
             "ORDER_CUSTOMER_NOT_CLEARABLE",
             "CHECKOUT_ORDER_UPDATE_FIELD_NOT_ALLOWED",
             "CHECKOUT_TIPPING_DISABLED",
+            "ORDER_CUSTOMER_CHECKOUT_ACTIVE",
             "ORDER_CUSTOMER_NOT_UPDATABLE_AFTER_PAYMENT",
             "ORDER_TAX_NOT_UPDATABLE_AFTER_PAYMENT",
         ],
@@ -230,23 +246,39 @@ class ChargeView(OrderRoute):
 
 
 class DiscountCollection(OrderRoute):
+    buyers = ("POST",)
     inputs = {"POST": ApplyDiscountInput}
     outputs = {"POST": OrderOutput}
-    codes = {"POST": [*EDITED, *DISCOUNTED, "CURRENCY_MISMATCH"]}
+    codes = {
+        "POST": [
+            *EDITED,
+            *DISCOUNTED,
+            "CURRENCY_MISMATCH",
+            "CHECKOUT_MANUAL_DISCOUNT_NOT_ALLOWED",
+            "CHECKOUT_DISCOUNT_ID_NOT_ALLOWED",
+        ]
+    }
     names = {"POST": "apply_discount"}
 
     @idempotent
     def post(self, request, order_id):
-        """Apply a discount to an order."""
+        """
+        Apply a discount to an order.
+
+        A buyer may enter a promotion code, and nothing else; this installation has no promotions yet.
+        """
+        if request.actor.is_buyer:
+            refuse_promotion_by_id(self.payload())
         data = self.validated(ApplyDiscountInput)
         services.apply_discount(order_id=order_id, manual=data["manual"], actor=request.actor)
         return self.reply_order(order_id)
 
 
 class DiscountRemoval(OrderRoute):
+    buyers = ("POST",)
     inputs = {"POST": RemoveDiscountsInput}
     outputs = {"POST": OrderOutput}
-    codes = {"POST": [*EDITED, "DISCOUNT_NOT_FOUND"]}
+    codes = {"POST": [*EDITED, "DISCOUNT_NOT_FOUND", "CHECKOUT_DISCOUNT_NOT_REMOVABLE"]}
     names = {"POST": "remove_discounts"}
 
     @idempotent
@@ -258,6 +290,7 @@ class DiscountRemoval(OrderRoute):
 
 
 class DiscountRepricing(OrderRoute):
+    buyers = ("POST",)
     inputs = {"POST": NothingInput}
     outputs = {"POST": OrderOutput}
     codes = {"POST": EDITED}

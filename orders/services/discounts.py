@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flint.actors import Actor
-from flint.errors import Conflict, NotFound
+from flint.errors import Conflict, Forbidden, NotFound
 from orders.models import Order
 from orders.services import parts
 from orders.services.editing import editing
@@ -21,12 +21,25 @@ class DiscountNotRemovable(Conflict):
     message = "A redeemed or canceled discount is history and stays."
 
 
+class CheckoutManualDiscountNotAllowed(Forbidden):
+    code = "CHECKOUT_MANUAL_DISCOUNT_NOT_ALLOWED"
+    message = "A buyer enters promotion codes; discounts are given by the merchant."
+
+
+class CheckoutDiscountNotRemovable(Forbidden):
+    code = "CHECKOUT_DISCOUNT_NOT_REMOVABLE"
+    message = "A buyer takes off the promotion codes that it entered, and nothing else."
+
+
 def apply_discount(*, order_id: str, manual: Mapping[str, Any], actor: Actor) -> Order:
     """
     Lower what is not yet paid by a fixed amount, as far as there is something to lower.
 
     :raises NoDiscountableBalance: if nothing is left that it could lower.
+    :raises CheckoutManualDiscountNotAllowed: for a buyer.
     """
+    if actor.is_buyer:
+        raise CheckoutManualDiscountNotAllowed(param="manual")
     with editing(order_id, actor=actor) as edit:
         discount = parts.add_discount(edit, manual, param="manual")
         reprice(edit.order, edit.parts)
@@ -41,6 +54,7 @@ def remove_discounts(*, order_id: str, discount_ids: Sequence[str], actor: Actor
     Take pending discounts off the order, all of them or none.
 
     :raises DiscountNotFound: if one is not on this order. :raises DiscountNotRemovable: if one is no longer pending.
+    :raises CheckoutDiscountNotRemovable: for a buyer, since discounts are the merchant's.
     """
     with editing(order_id, actor=actor) as edit:
         on_order = {discount.id: discount for discount in edit.parts.discounts}
@@ -48,6 +62,8 @@ def remove_discounts(*, order_id: str, discount_ids: Sequence[str], actor: Actor
             discount = on_order.pop(discount_id, None)
             if discount is None:
                 raise DiscountNotFound(param=param)
+            if actor.is_buyer:
+                raise CheckoutDiscountNotRemovable(param=param)
             if discount.status != "pending":
                 raise DiscountNotRemovable(param=param, current_status=discount.status)
             edit.remove(discount)

@@ -114,6 +114,7 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None) -> Iter
     """
     with transaction.atomic():
         order = Order.objects.of(actor).lock(id=order_id)
+        collecting.refuse_former_buyer(order, actor)
         refuse_stale(order, revision)
         refuse_closed(order)
         collecting.refuse_while_collecting(order)

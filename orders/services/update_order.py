@@ -55,7 +55,8 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
 
     :raises OrderChangedRefreshRequired: if ``order_revision`` is given and stale.
     :raises OrderClosed, OrderPaymentAttemptActive: if amounts and customer may not change now.
-    :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer.
+    :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer; and
+        ``ORDER_CUSTOMER_CHECKOUT_ACTIVE`` while a checkout is open.
     :raises OrderTaxNotUpdatable, OrderTipNotUpdatable: if money has settled.
     :raises CheckoutOrderUpdateFieldNotAllowed, CheckoutTippingDisabled: for a buyer.
     """
@@ -76,6 +77,7 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
         return edit.order
     with transaction.atomic():
         order = Order.objects.of(actor).lock(id=order_id)
+        collecting.refuse_former_buyer(order, actor)
         refuse_stale(order, data.get("order_revision"))
         _change_words(order, data, actor)
         order.order_revision += 1
@@ -110,6 +112,7 @@ def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
         # Whose order it is decides whose saved payment methods may pay it.
         refuse_closed(order)
         collecting.refuse_while_collecting(order)
+        collecting.refuse_customer_change(order)
         order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
 
 

@@ -221,12 +221,9 @@ class IntentView(IntentRoute):
         """
         Get a payment intent, with or without an order.
 
-        A buyer gets those of its own order, without what the merchant noted on them.
+        A buyer gets those of its own checkout session, without what is only the merchant's.
         """
-        leg = selectors.read_intent(payment_intent_id, actor=request.actor)
-        if request.actor.is_buyer:
-            leg.metadata, leg.external_reference_id = None, ""
-        return self.reply(leg)
+        return self.reply(selectors.read_intent(payment_intent_id, actor=request.actor))
 
     @idempotent
     def patch(self, request, payment_intent_id: str):

@@ -250,6 +250,8 @@ class PaymentCollectionOutput(Output):
 class OrderSummaryOutput(Output):
     """An order beside something else."""
 
+    merchant_only = {"external_reference_id"}
+
     order_id = IdField("ord", source="id")
     order_number = StrictString()
     status = EnumField(Status.values)
@@ -268,6 +270,16 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     """
 
     expandable = {"customer", "order"}
+    merchant_only = {
+        "customer",
+        "risk",
+        "processing_fee_money",
+        "merchant_net_money",
+        "settlement_status",
+        "dispute_status",
+        "external_reference_id",
+        "metadata",
+    }
 
     merchant_id = IdField("mer", source="environment.merchant_id")
     origin = EnumField(Origin.values, source="order.origin")
@@ -410,7 +422,7 @@ extend_order(
     payment_intent_ids=ListOf(IdField("pi"), required=False),
     checkout_session_ids=ListOf(IdField("cs"), required=False),
     payment_intents=Derived(
-        lambda order: list(order.payment_intents.order_by("created_at", "id")),
+        lambda order: list(order.payment_intents.filter(id__in=order.payment_intent_ids).order_by("created_at", "id")),
         ListOf(PaymentIntentSummaryOutput()),
         required=False,
     ),

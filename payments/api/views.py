@@ -26,6 +26,8 @@ SOURCE = [
     "INVALID_PAYMENT_SOURCE",
     "PAYMENT_SOURCE_CONFLICT",
     "PAYMENT_SOURCE_NOT_ALLOWED",
+    "CONFIRMATION_TOKEN_REQUIRED",
+    "PAYMENT_OPTION_NOT_ALLOWED",
     "PAYMENT_SOURCE_OWNERSHIP_MISMATCH",
     "PAYMENT_METHOD_NOT_READY",
     "PAYMENT_METHOD_UNAVAILABLE",
@@ -59,6 +61,7 @@ class PayView(ApiView):
     codes = {
         "POST": [
             *STATE,
+            "PAYMENT_PROCESSOR_UNAVAILABLE",
             *ENDED,
             "ORDER_ALREADY_PAID",
             "PAYMENT_NOT_REQUIRED",
@@ -100,6 +103,7 @@ class OrderPaymentIntentCollection(ApiView):
     codes = {
         "POST": [
             *STATE,
+            "CHECKOUT_ORDER_UPDATE_FIELD_NOT_ALLOWED",
             "ORDER_ALREADY_PAID",
             "AMOUNT_EXCEEDS_BALANCE",
             "CURRENCY_MISMATCH",
@@ -112,7 +116,7 @@ class OrderPaymentIntentCollection(ApiView):
     def post(self, request, order_id: str):
         """Create a payment intent on an order."""
         leg = services.create_leg(order_id=order_id, data=self.validated(), actor=request.actor)
-        collection = selectors.collection_of(leg.order, leg.amount, return_url=leg.payment_return_url)
+        collection = selectors.intent_collection(leg)
         return self.reply(LegResultOutput({"payment_intent": leg, "payment_collection": collection}))
 
 

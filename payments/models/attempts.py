@@ -13,6 +13,7 @@ from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import EnvironmentQuerySet, StatefulRecord
 from orders.guard import checks_its_order
+from orders.keeping import KeepsVersions
 
 
 class PaymentAttemptNotFound(NotFound):
@@ -34,6 +35,13 @@ class AttemptStatus(models.TextChoices):
 
 A = AttemptStatus
 OPEN = (A.PROCESSING, A.REQUIRES_ACTION, A.REQUIRES_CAPTURE, A.REQUIRES_RETRY, A.FINALIZING)
+
+
+SHOWN_ON_ORDER = (
+    "id environment_id order_id mode status expected_outstanding_amount currency failure_code failure_message "
+    "completed_at created_at"
+).split()
+"""The columns that an order's answer is made of."""
 
 
 class Mode(models.TextChoices):
@@ -77,7 +85,7 @@ class PaymentAttempt(StatefulRecord):
     completion_behavior = models.CharField(max_length=16, choices=CompletionBehavior.choices)
     expected_outstanding_amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    command_key = models.CharField(max_length=255, blank=True)
+    command_key = models.CharField(max_length=320, blank=True)
     command_digest = models.CharField(max_length=64, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.TextField(blank=True)
@@ -94,7 +102,10 @@ class PaymentAttempt(StatefulRecord):
                 name="attempt_once_per_command", fields=["order", "command_key"], condition=~Q(command_key="")
             ),
         ]
-        triggers = [checks_its_order("attempt_is_checked_with_its_order", function="flint_check_payments")]
+        triggers = [
+            checks_its_order("attempt_is_checked_with_its_order", function="flint_check_payments"),
+            KeepsVersions(name="attempt_versions", only=SHOWN_ON_ORDER),
+        ]
         indexes = [
             models.Index(fields=["next_check_at"], condition=Q(next_check_at__isnull=False), name="attempt_to_check")
         ]

@@ -1,17 +1,20 @@
 """One fixed amount to collect: a leg of an order."""
 
 from datetime import datetime
+from typing import Self
 
 import django_fsm as fsm
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
+from flint.actors import Actor
 from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.money import Money
-from flint.records import StatefulRecord
+from flint.records import EnvironmentQuerySet, StatefulRecord
 from orders.guard import checks_its_order
+from orders.keeping import KeepsVersions
 
 
 class PaymentIntentNotFound(NotFound):
@@ -36,6 +39,14 @@ UNDER_WAY = (S.PROCESSING, S.REQUIRES_ACTION)
 NOT_FINAL = (*CONFIRMABLE, *UNDER_WAY, S.REQUIRES_CAPTURE)
 
 
+SHOWN_ON_ORDER = (
+    "id environment_id order_id status amount currency tip_amount capture_method authorized_amount "
+    "authorization_expires_at captured_amount refunded_amount payment_method_id source_type source_brand source_last4 "
+    "source_bank_name source_account_type created_at updated_at"
+).split()
+"""The columns that an order's answer is made of."""
+
+
 class CaptureMethod(models.TextChoices):
     AUTOMATIC = "automatic"
     MANUAL = "manual"
@@ -47,10 +58,20 @@ class TransactionPurpose(models.TextChoices):
     OTHER = "other"
 
 
+class PaymentIntentQuerySet(EnvironmentQuerySet):
+    """Payment intents. A buyer sees those that its own checkout session made."""
+
+    def of(self, actor: Actor) -> Self:
+        """Keep to what the actor may see."""
+        rows = super().of(actor)
+        return rows.filter(checkout_session_id=actor.id) if actor.is_buyer else rows
+
+
 class PaymentIntent(StatefulRecord):
     """
     A leg: one fixed amount of an order's money to collect. Amounts in minor units of ``currency``.
 
+    ``checkout_session`` is the one whose buyer made it, if it was a buyer.
     It is never rewritten, except that a standalone one, the only leg of a hidden order, changes together with it.
     ``is_staged`` tells a leg that the caller made and chooses itself from one that ``pay`` made for a single try.
     ``captured_amount`` is what came in, gross; ``tip_amount`` is the part of ``amount`` that is tip.
@@ -60,10 +81,14 @@ class PaymentIntent(StatefulRecord):
 
     missing = PaymentIntentNotFound
     order_column = "order_id"
+    objects = PaymentIntentQuerySet.as_manager()
 
     id = PublicIdField(prefix="pi")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_intents")
     status = fsm.FSMField(choices=S.choices, default=S.REQUIRES_PAYMENT_METHOD, protected=True)
+    checkout_session = models.ForeignKey(
+        "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_intents"
+    )
     is_staged = models.BooleanField(default=False)
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -134,6 +159,7 @@ class PaymentIntent(StatefulRecord):
                 condition=pgtrigger.Q(old__status=S.SUCCEEDED) & ~pgtrigger.Q(new__status=S.SUCCEEDED),
             ),
             pgtrigger.Protect(name="leg_is_never_deleted", operation=pgtrigger.Delete),
+            KeepsVersions(name="leg_versions", only=SHOWN_ON_ORDER),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,15 @@ from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import Record
 from flint.sealing import SealedField, Secret, Unsealable
+from orders.keeping import KeepsVersions
 from payments.processors.base import BuyerAction
+
+
+SHOWN_ON_ORDER = (
+    "id environment_id payment_intent_id attempt_id position kind amount currency answered_at result error_code "
+    "error_message captured_amount created_at"
+).split()
+"""The columns that an order's answer is made of."""
 
 
 class OperationKind(models.TextChoices):
@@ -40,7 +48,7 @@ class PaymentOperation(Record):
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=32, blank=True)
-    command_key = models.CharField(max_length=255, blank=True)
+    command_key = models.CharField(max_length=320, blank=True)
     command_digest = models.CharField(max_length=64, blank=True)
     reference = models.CharField(max_length=255, blank=True)
     answered_at = models.DateTimeField(null=True)
@@ -66,6 +74,13 @@ class PaymentOperation(Record):
         indexes = [
             models.Index(fields=["created_at"], condition=Q(answered_at__isnull=True), name="operation_unanswered"),
             models.Index(fields=["environment", "created_at"], condition=Q(kind="confirm"), name="confirm_by_time"),
+        ]
+        triggers = [
+            KeepsVersions(
+                name="operation_versions",
+                order="(SELECT order_id FROM payments_paymentintent WHERE id = kept.payment_intent_id)",
+                only=SHOWN_ON_ORDER,
+            )
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import django_fsm as fsm
+from django.conf import settings as installation
 from django.db import models
 from django.db.models import Q
 
@@ -28,6 +29,9 @@ class SessionStatus(models.TextChoices):
 
 
 S = SessionStatus
+PAID = (S.PAID, S.PARTIALLY_PAID)
+"""How a session ends through which money came in."""
+
 RECOVERY_WINDOW = timedelta(hours=1)
 """How long a buyer may go on with a step that was begun before the session ended."""
 
@@ -67,6 +71,9 @@ class CheckoutSession(StatefulRecord):
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="checkout_sessions")
     customer = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, null=True, related_name="+")
     status = fsm.FSMField(choices=S.choices, default=S.OPEN, protected=True)
+    payment_link = models.ForeignKey(
+        "payments.PaymentLink", on_delete=models.PROTECT, null=True, related_name="checkout_sessions"
+    )
     surface = models.CharField(max_length=8, choices=Surface.choices, default=Surface.HOSTED)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.CHECKOUT)
     settings = models.JSONField(default=dict)
@@ -105,6 +112,9 @@ class CheckoutSession(StatefulRecord):
             models.Index(fields=["environment", "updated_at", "id"], name="session_by_change"),
             models.Index(fields=["expires_at"], condition=Q(status=SessionStatus.OPEN), name="session_to_expire"),
         ]
+        triggers = [
+            KeepsVersions(name="session_versions", only=("id", "environment_id", "order_id", "created_at")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.surface} {self.status}"
@@ -112,6 +122,16 @@ class CheckoutSession(StatefulRecord):
     @property
     def is_open(self) -> bool:
         return self.status == S.OPEN
+
+    @property
+    def return_url(self) -> str:
+        """Where a buyer who was sent elsewhere to confirm comes back to."""
+        return f"{installation.BASE_URL}/payment-returns/{self.id}"
+
+    @property
+    def payment_options(self) -> list[str]:
+        """The ways to pay that the merchant chose; empty if any will do."""
+        return self.settings.get("payments", {}).get("enabled_payment_options", [])
 
     def is_recovering(self, at: datetime) -> bool:
         """Whether it has ended and its own unfinished attempt may still be gone on with."""

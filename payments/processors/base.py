@@ -344,6 +344,15 @@ class Processor(ABC):
         return True
 
     @abstractmethod
+    def option_of(self, *, environment_id: str, token: str) -> str:
+        """
+        Return the payment option behind a token: ``card``, ``apple_pay``, ``google_pay``, ``ach_debit``, or else what
+        the processor calls it.
+
+        :raises Refused: if there is no such token. :raises NoAnswer, Unreachable: if nobody could say.
+        """
+
+    @abstractmethod
     def confirm(self, request: PaymentRequest) -> PaymentState:
         """Create and confirm a payment. Repeating the same operation id returns the same payment, as it is now."""
 

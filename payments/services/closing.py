@@ -17,6 +17,7 @@ from django.utils import timezone
 from flint.actors import Actor
 from flint.errors import Conflict, InvalidInput, Unavailable
 from flint.events import services as events
+from orders import collecting
 from orders.models import Order
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
@@ -183,6 +184,7 @@ def cancel_leg(*, order_id: str | None, payment_intent_id: str, data: Mapping[st
     reason = data.get("cancellation_reason", "")
     with transaction.atomic(durable=True):
         order, leg = _locked(order_id, payment_intent_id, actor)
+        collecting.refuse_former_buyer(order, actor)
         operation = _repeated(leg.operations, actor)
         is_new = operation is None
         if is_new:
@@ -211,6 +213,7 @@ def cancel_attempt(*, order_id: str, attempt_id: str, data: Mapping[str, Any], a
     """
     with transaction.atomic(durable=True):
         order = Order.objects.of(actor).lock(id=order_id)
+        collecting.refuse_former_buyer(order, actor)
         attempt = PaymentAttempt.objects.of(actor).find(id=attempt_id, order_id=order.id)
         repeated = _repeated(attempt.operations, actor)
         if not attempt.is_open and not repeated:

@@ -12,11 +12,14 @@ from orders import collecting
 from orders.models import Order
 from orders.services.editing import OrderClosed
 from orders.services.parts import amount_in
-from payments.models import PaymentIntent
+from orders.services.update_order import CheckoutOrderUpdateFieldNotAllowed
+from payments.models import CheckoutSession, PaymentIntent
+from payments.services.options import refuse_option
 from payments.services.sessions.ending import refuse_beside_checkout
 from payments.services.starting import OrderAlreadyPaid, processor_name
 
 MOST_LEGS = 100
+OF_THE_MERCHANT = ("external_reference_id", "metadata")
 
 
 class AmountExceedsBalance(InvalidInput):
@@ -29,6 +32,21 @@ class PaymentIntentLimitReached(Conflict):
     message = f"An order has at most {MOST_LEGS} payment intents in its life."
 
 
+def _options(data: Mapping[str, Any], session: CheckoutSession | None) -> list[str]:
+    """:raises PaymentOptionNotAllowed: for one that the merchant did not choose for the checkout."""
+    chosen = session.payment_options if session else []
+    wanted = data.get("payment_options", chosen or ["card"])
+    for option in wanted:
+        refuse_option(option, chosen or wanted, "payment_options")
+    return wanted
+
+
+def _refuse_to_buyer(data: Mapping[str, Any]) -> None:
+    for name in OF_THE_MERCHANT:
+        if name in data:
+            raise CheckoutOrderUpdateFieldNotAllowed("The merchant alone says this of a payment.", param=name)
+
+
 def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> PaymentIntent:
     """
     Create a payment intent on an order, for a part or all of what is outstanding. Its amount never changes.
@@ -37,14 +55,18 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
         state.
     :raises AmountExceedsBalance, CurrencyMismatch: by the amount. :raises PaymentIntentLimitReached: after 100.
     :raises ProcessorNotConfigured: if nobody could collect it.
+    :raises CheckoutOrderUpdateFieldNotAllowed: if a buyer says what is only the merchant's to say.
     """
+    if actor.is_buyer:
+        _refuse_to_buyer(data)
     with transaction.atomic():
         order = Order.objects.of(actor).lock(id=order_id)
+        collecting.refuse_former_buyer(order, actor)
         if order.status != "open":
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
-        refuse_beside_checkout(order, actor)
+        session = refuse_beside_checkout(order, actor)
         if not order.outstanding_amount:
             raise OrderAlreadyPaid
         if order.payment_intents.count() >= MOST_LEGS:
@@ -57,13 +79,14 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
         leg = PaymentIntent(
             environment_id=order.environment_id,
             order=order,
+            checkout_session=session,
             is_staged=True,
             amount=amount,
             currency=order.currency,
             tip_amount=(order.tip_amount - order.settled_tip_amount) * amount // order.outstanding_amount,
             capture_method=data.get("capture_method", "automatic"),
-            payment_options=data.get("payment_options", ["card"]),
-            payment_return_url=data.get("payment_return_url", ""),
+            payment_options=_options(data, session),
+            payment_return_url=data.get("payment_return_url", session.return_url if session else ""),
             external_reference_id=data.get("external_reference_id", ""),
             metadata=data.get("metadata", {}),
             processor=processor_name(actor),

@@ -14,8 +14,9 @@ from payments.models import PaymentAttempt
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, PaymentRequest, Refused, Unreachable
 from payments.services.asking import ask_about_attempt
+from payments.services.options import refuse_unwanted_options
 from payments.services.recording import record_payment, record_refusal
-from payments.services.sessions.credentials import refuse_restricted
+from payments.services.sessions.admitting import refuse_restricted
 from payments.services.starting import Started, start_payment
 
 
@@ -43,10 +44,12 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
     :raises PaymentAttemptNotResumable, PaymentAttemptNotFound: on ``resume``.
     :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if the buyer's session
         has ended, and allows no more than to go on with one attempt.
+    :raises PaymentOptionNotAllowed, PaymentOptionUnknown: if the buyer's session does not take what is paid with.
     """
     refuse_restricted(actor, data.get("order_payment_attempt_id", ""))
     if data["action"] == "resume":
         return _resume(order_id=order_id, data=data, actor=actor)
+    refuse_unwanted_options(data, actor=actor)
     return _now(order_id, collect(order_id=order_id, data=data, actor=actor).id, actor)
 
 

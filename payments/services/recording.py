@@ -17,9 +17,12 @@ from orders import ledger
 from orders.models import Discount, Order
 from payments import tasks
 from payments.models import PaymentIntent, PaymentOperation
+from payments.models.attempts import AttemptStatus
 from payments.models.intents import UNDER_WAY
 from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
+from payments.services.links.capacity import count_completion
+from payments.services.payers import link_payer
 from payments.services.sessions.ending import complete_session
 from payments.services.writing_off import write_off
 
@@ -60,7 +63,9 @@ def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, 
         operation.save()
         if operation.kind == "confirm" and leg.status in UNDER_WAY:
             _decline(order, leg, operation, code, message, actor, at)
+            was_active = order.active_attempt_id
             reassess(order, operation.attempt, at=at)
+            _end_checkout(order, operation, 0, was_active=was_active, actor=actor, at=at)
             order.order_revision += 1
             order.save()
 
@@ -124,12 +129,29 @@ def _apply(
         unanswered = leg.operations.filter(answered_at__isnull=True).exclude(kind="confirm")
         unanswered.update(answered_at=at, result=state.status)
     reassess(order, operation.attempt, at=at)
-    if came_in > 0 and not (order.outstanding_amount and order.is_collecting):
-        complete_session(order, actor=actor, at=at)
+    if came_in > 0:
+        count_completion(order)
+    if came_in > 0 and leg.source_type == "card":
+        link_payer(order, operation.attempt, actor=actor)
+    _end_checkout(order, operation, came_in, was_active=known[1], actor=actor, at=at)
     write_off(order, leg, actor=actor, at=at)
     if (order.event_count, order.active_attempt_id) != known:
         order.order_revision += 1
         order.save()
+
+
+def _end_checkout(
+    order: Order, operation: PaymentOperation, came_in: int, *, was_active: str, actor: Actor, at: datetime
+) -> None:
+    """
+    End the checkout of a locked order on which money came in, once no attempt is left that may bring the rest.
+
+    The last leg of an attempt may well bring nothing where an earlier one did.
+    """
+    has_just_ended = bool(was_active) and was_active == operation.attempt_id and not order.is_collecting
+    is_partly_paid = has_just_ended and operation.attempt.status == AttemptStatus.PARTIALLY_SUCCEEDED
+    if (came_in > 0 or is_partly_paid) and not (order.outstanding_amount and order.is_collecting):
+        complete_session(order, actor=actor, at=at)
 
 
 def _answer(operation: PaymentOperation, *, result: str, at: datetime) -> None:

@@ -17,6 +17,9 @@ ALONE = {"token": "payment_source_token"}
 """What a credential is called where it stands by itself, in the confirmation of a standalone payment intent."""
 
 
+TEST_TOKENS = ("pm_card_", "pm_usBankAccount_")
+
+
 class PaymentSourceRequired(InvalidInput):
     code = "PAYMENT_SOURCE_REQUIRED"
     message = "Say what to pay with: a token, a confirmation token, or a saved payment method."
@@ -52,6 +55,11 @@ class PaymentSourceOwnershipMismatch(Conflict):
     message = "The payment method was saved by another customer."
 
 
+class ConfirmationTokenRequired(InvalidInput):
+    code = "CONFIRMATION_TOKEN_REQUIRED"
+    message = "A checkout session is paid with a 'confirmation_token', or a saved payment method."
+
+
 class PaymentMethodNotReady(Conflict):
     code = "PAYMENT_METHOD_NOT_READY"
     message = "The payment method is not saved yet. Wait until it is active."
@@ -84,6 +92,7 @@ def source_of(order: Order, given: Mapping[str, Any] | None, param: str, *, proc
     :raises OrderPaymentCustomerMismatch, PaymentMethodCustomerMismatch, PaymentSourceOwnershipMismatch,
         PaymentMethodNotFound: if the method is not the order's customer's.
     :raises PaymentSourceNotAllowed: if a buyer's checkout does not act for that customer.
+    :raises ConfirmationTokenRequired: if a buyer pays with a raw token, other than of a test card in a sandbox.
     :raises PaymentMethodNotReady, PaymentMethodUnavailable, PaymentMethodOnSessionOnly: if it cannot be charged now.
     """
     sent = [name for name in CREDENTIALS if name in (given or {})]
@@ -98,7 +107,14 @@ def source_of(order: Order, given: Mapping[str, Any] | None, param: str, *, proc
         return Source(method.reference, method)
     if not value.startswith(PREFIXES[name]):
         raise InvalidPaymentSource(param=_path(param, name))
+    if name == "token" and actor.is_buyer and not _is_for_tests(value, order):
+        raise ConfirmationTokenRequired(param=_path(param, name))
     return Source(value)
+
+
+def _is_for_tests(token: str, order: Order) -> bool:
+    """Whether it is one of the published tokens that stand for test cards and accounts, in a sandbox."""
+    return token.startswith(TEST_TOKENS) and not order.environment.is_live
 
 
 def _path(param: str, name: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -199,7 +198,7 @@ def _leg_for_all(order: Order, data: Mapping[str, Any], session: CheckoutSession
         checkout_session=session,
         payment_options=(session and session.payment_options) or ["card", "ach_debit"],
         # A buyer who is sent elsewhere to confirm comes back by the session that they pay in.
-        payment_return_url=f"{settings.BASE_URL}/payment-returns/{session.id}" if session else "",
+        payment_return_url=session.return_url if session else "",
     )
 
 

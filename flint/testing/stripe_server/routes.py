@@ -138,6 +138,7 @@ ROUTES = [
     Route("GET", f"/v1/refunds/{ID}", "retrieve", _on("refund", "find_refund"), forms.RETRIEVE),
     Route("POST", "/v1/customers", "customer", _create("customer", "create_customer"), forms.CREATE_CUSTOMER),
     Route("GET", f"/v1/customers/{ID}", "retrieve", _get_customer, forms.RETRIEVE),
+    Route("GET", f"/v1/confirmation_tokens/{ID}", "retrieve", _on("token", "find_token"), forms.RETRIEVE),
     Route("GET", f"/v1/payment_methods/{ID}", "retrieve", _on("payment_method", "find_method"), forms.RETRIEVE),
     Route("POST", f"/v1/payment_methods/{ID}/attach", "attach", _attach, forms.ATTACH, ("customer",)),
     Route("POST", f"/v1/payment_methods/{ID}/detach", "detach", _detach, forms.RETRIEVE),

@@ -144,8 +144,13 @@ class Vault:
     def find_method(self, id: str) -> dict[str, Any]:
         """:raises ApiError: if this account has no such PaymentMethod in this mode."""
         if id not in self.methods:
-            raise missing("PaymentMethod", id, param="payment_method")
+            return {"id": id, "object": "payment_method", **sources.find(id, param="payment_method").details}
         return self.methods[id]
+
+    def find_token(self, id: str) -> dict[str, Any]:
+        """:raises ApiError: if the browser made no such ConfirmationToken."""
+        preview = sources.find(id, param="confirmation_token").details
+        return {"id": id, "object": "confirmation_token", "payment_method_preview": preview}
 
     def find_setup(self, id: str) -> dict[str, Any]:
         """:raises ApiError: if this account has no such SetupIntent in this mode."""

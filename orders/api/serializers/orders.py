@@ -81,6 +81,16 @@ class OrderOutput(Output):
     """The one record of a sale: what is on it, what it is worth, what was paid and given back."""
 
     expandable = {"customer"}
+    merchant_only = {
+        "customer",
+        "buyer_contact",
+        "internal_note",
+        "external_reference_id",
+        "metadata",
+        "closed_reason",
+        "is_collection_blocked",
+        "refund_ids",
+    }
     extensions: dict[str, serializers.Field] = {}
 
     order_id = IdField("ord", source="id")

@@ -174,6 +174,8 @@ class OrderTaxOutput(Output):
 class OrderLineItemOutput(Output):
     """Goods or a service, so many units at a price."""
 
+    merchant_only = {"metadata"}
+
     order_line_item_id = IdField("oli", source="id")
     name = StrictString()
     description = Filled("description")
@@ -194,6 +196,8 @@ class OrderLineItemOutput(Output):
 
 class OrderChargeOutput(Output):
     """A fee on the order, fixed or in percent of the merchandise."""
+
+    merchant_only = {"metadata"}
 
     order_charge_id = IdField("och", source="id")
     name = StrictString()
@@ -241,6 +245,8 @@ class AppliedDiscountOutput(Output):
 
 class RequestedTipOutput(Output):
     """The tip asked for, as it was given."""
+
+    merchant_only = {"metadata"}
 
     amount_money = AmountField("tip_requested_amount", required=False)
     percent = PercentField(source="tip_percent", required=False)

@@ -71,6 +71,8 @@ class PrefilledCustomerOutput(Output):
 class CustomerCollectionOutput(Output):
     """For whom the checkout acts, and what it asks the buyer for."""
 
+    merchant_only = {"external_reference_id"}
+
     customer_id = IdField("cus", required=False)
     prefilled_customer_info = PrefilledCustomerOutput(required=False)
     require_email = StrictBoolean(required=False)
@@ -80,6 +82,8 @@ class CustomerCollectionOutput(Output):
 
 class SessionPaymentsOutput(Output):
     """How the buyer may pay."""
+
+    merchant_only = {"external_reference_id"}
 
     enabled_payment_options = ListOf(StrictString(), required=False)
     payment_note = StrictString(required=False)
@@ -137,6 +141,7 @@ class CheckoutSessionOutput(Output):
     """One buyer-facing collection of one order."""
 
     expandable = {"customer", "order", "payment_intents"}
+    merchant_only = {"customer", "closed_reason", "metadata", "external_reference_id"}
 
     checkout_session_id = IdField("cs", source="id")
     status = EnumField(SessionStatus.values)

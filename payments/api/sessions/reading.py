@@ -4,16 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from flint.actors import Actor
-from orders.models import Order
 from orders.selectors import read_order
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent
-from payments.selectors import attempts_with_tries, collection_of
-from payments.services.sessions.credentials import PAID
+from payments.models.sessions import PAID
+from payments.selectors import attempts_with_tries, session_collection
 from payments.services.sessions.ending import expire_if_due
 from payments.services.sessions.launching import launch_url
 
@@ -43,7 +41,7 @@ def read_session(
     if "order" in expand:
         shown["order"] = read_order(session.order_id, actor=actor)
     if "payment_intents" in expand:
-        legs = PaymentIntent.objects.filter(order_id=session.order_id).select_related("environment", "order")
+        legs = session.payment_intents.select_related("environment", "order")
         shown["payment_intents"] = list(legs.order_by("created_at", "id"))
     return session
 
@@ -51,9 +49,9 @@ def read_session(
 def attach_sessions(sessions: Sequence[CheckoutSession], *, actor: Actor) -> None:
     """Set on sessions what is shown of them: two statements for all."""
     legs: dict[str, list[str]] = defaultdict(list)
-    of_orders = PaymentIntent.objects.filter(order_id__in={session.order_id for session in sessions})
-    for leg_id, order_id in of_orders.order_by("created_at", "id").values_list("id", "order_id"):
-        legs[order_id].append(leg_id)
+    of_sessions = PaymentIntent.objects.filter(checkout_session__in=sessions)
+    for leg_id, session_id in of_sessions.order_by("created_at", "id").values_list("id", "checkout_session_id"):
+        legs[session_id].append(leg_id)
     for session in sessions:
         session.order.environment = session.environment
     open_ids = [session.order.active_attempt_id for session in sessions if session.order.active_attempt_id]
@@ -63,24 +61,13 @@ def attach_sessions(sessions: Sequence[CheckoutSession], *, actor: Actor) -> Non
         attempts = {attempt.id: attempt for attempt in attempts_with_tries(rows)}
     for session in sessions:
         session.shown = _shown(session, actor) | {
-            "payment_intent_ids": legs[session.order_id],
-            "active_payment_attempt": attempts.get(session.order.active_attempt_id),
+            "payment_intent_ids": legs[session.id],
+            "active_payment_attempt": _own(attempts.get(session.order.active_attempt_id), session),
         }
 
 
-def session_collection(session: CheckoutSession) -> dict[str, Any] | None:
-    """Return what the buyer's browser needs to collect what the order owes now; nothing once the session ended."""
-    order: Order = session.order
-    if not session.is_open or order.status != "open" or not order.outstanding_amount or order.active_attempt_id:
-        return None
-    options = session.settings.get("payments", {}).get("enabled_payment_options") or ["card", "ach_debit"]
-    return collection_of(
-        order,
-        order.outstanding_amount,
-        return_url=f"{settings.BASE_URL}/payment-returns/{session.id}",
-        step=("create_confirmation_token", "pay_order"),
-        options=options,
-    )
+def _own(attempt: PaymentAttempt | None, session: CheckoutSession) -> PaymentAttempt | None:
+    return attempt if attempt is not None and attempt.checkout_session_id == session.id else None
 
 
 def _shown(session: CheckoutSession, actor: Actor) -> dict[str, Any]:

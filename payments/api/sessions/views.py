@@ -1,7 +1,9 @@
 """The routes of checkout sessions."""
 
+from flint.api import wire
 from flint.api.idempotency import idempotent
 from flint.api.paging import paginate
+from flint.api.responses import Reply
 from flint.api.views import ApiView
 from payments.api.sessions import reading
 from payments.api.sessions.inputs import (
@@ -66,6 +68,11 @@ class SessionCollection(SessionRoute):
         reading.attach_sessions(page.items, actor=request.actor)
         return self.reply_page(page)
 
+    def as_replayed(self, reply: Reply) -> Reply:
+        launched = {**wire.loads(reply.payload), "reused_existing": True}
+        body = wire.dumps(launched)
+        return Reply(body, request_id=self.request.request_id, status=reply.status_code, replayed=True)
+
     @idempotent
     def post(self, request):
         """
@@ -90,8 +97,6 @@ class SessionView(SessionRoute):
         "PATCH": [
             "CHECKOUT_SESSION_NOT_FOUND",
             "CHECKOUT_SESSION_UPDATE_FIELD_NOT_ALLOWED",
-            "CHECKOUT_RECOVERY_RESTRICTED",
-            "CHECKOUT_SESSION_NOT_OPEN",
             "INVALID_TIMEZONE",
         ],
     }

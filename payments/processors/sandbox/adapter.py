@@ -57,6 +57,10 @@ class SandboxProcessor(base.Processor):
             prefix="ctoken",
         )
 
+    def option_of(self, *, environment_id: str, token: str) -> str:
+        _, source = tokens.find_source(environment_id, token)
+        return source.type
+
     def confirm(self, request: PaymentRequest) -> PaymentState:
         def perform() -> str:
             is_kept = setups.check_owner(

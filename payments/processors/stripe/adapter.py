@@ -72,6 +72,14 @@ class StripeProcessor(base.Processor):
     def is_configured(self, *, environment_id: str) -> bool:
         return StripeAccount.objects.filter(pk=environment_id).exists()
 
+    def option_of(self, *, environment_id: str, token: str) -> str:
+        with talking(account_of(environment_id), "option") as client:
+            if token.startswith("ctoken_"):
+                source = plain(client.v1.confirmation_tokens.retrieve(token)).get("payment_method_preview") or {}
+            else:
+                source = plain(client.v1.payment_methods.retrieve(token))
+        return states.option_of(source)
+
     def confirm(self, request: PaymentRequest) -> PaymentState:
         base.refuse_inside_transaction()
         account = account_of(request.environment_id)

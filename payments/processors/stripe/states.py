@@ -173,6 +173,14 @@ def _action(account: StripeAccount, intent: Mapping[str, Any]) -> BuyerAction:
     )
 
 
+def option_of(source: Mapping[str, Any]) -> str:
+    """Return the contract's name for what a payment method of Stripe's pays with."""
+    wallet = (source.get("card") or {}).get("wallet") or {}
+    if wallet.get("type") in ("apple_pay", "google_pay"):
+        return wallet["type"]
+    return {"us_bank_account": "ach_debit"}.get(source.get("type", ""), source.get("type", ""))
+
+
 def _source(intent: Mapping[str, Any], charge: Mapping[str, Any]) -> SourceSummary | None:
     """Summarise what was paid with, from whichever of the three places Stripe shows it in."""
     tried = (intent.get("last_payment_error") or {}).get("payment_method")

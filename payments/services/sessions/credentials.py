@@ -7,39 +7,20 @@ from datetime import datetime, timedelta
 
 from flint.actors import Actor
 from flint.api.authentication import authenticates_buyers
-from flint.errors import Conflict, Unauthenticated
+from flint.errors import Unauthenticated
 from flint.merchants.models import Environment
 from payments.models import CheckoutCredential, CheckoutSession
-from payments.models.sessions import SessionStatus
-from payments.services.sessions.ending import CheckoutSessionNotOpen, expire_if_due
+from payments.models.sessions import PAID
+from payments.services.sessions.admitting import NO_ATTEMPT, refuse_ended
+from payments.services.sessions.ending import expire_if_due
 
 READABLE_AFTER_PAYMENT = timedelta(hours=24)
 """How long the buyer of a paid session still reads its order and asks for the receipt."""
-
-NO_ATTEMPT = "none"
-"""What stands for an attempt where none may be gone on with."""
-
-PAID = (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID)
 
 
 class InvalidCheckoutSession(Unauthenticated):
     code = "INVALID_CHECKOUT_SESSION"
     message = "No checkout session goes with this id and secret."
-
-
-class CheckoutSessionExpired(Conflict):
-    code = "CHECKOUT_SESSION_EXPIRED"
-    message = "The checkout session has expired. Ask the merchant for a new one."
-
-
-class CheckoutRecoveryRestricted(Conflict):
-    code = "CHECKOUT_RECOVERY_RESTRICTED"
-    message = "The checkout session has ended. Its buyer may only resume the payment that was under way."
-
-
-class CheckoutRecoveryAttemptMismatch(Conflict):
-    code = "CHECKOUT_RECOVERY_ATTEMPT_MISMATCH"
-    message = "The checkout session has ended with another payment under way. Only that one may be resumed."
 
 
 def new_credential(session: CheckoutSession, *, acts_for_customer: bool = False) -> str:
@@ -84,36 +65,18 @@ def buyer_of(session: CheckoutSession, *, at: datetime, acts_for_customer: bool 
             only_attempt_id = session.recovery_attempt_id
         elif session.status in PAID and at < session.ended_at + READABLE_AFTER_PAYMENT:
             only_attempt_id = NO_ATTEMPT
-        elif session.status == SessionStatus.EXPIRED:
-            raise CheckoutSessionExpired(current_status=session.status)
         else:
-            raise CheckoutSessionNotOpen(current_status=session.status)
+            refuse_ended(session)
     return Actor(
         kind="customer",
         environment_id=session.environment_id,
         id=session.id,
         label="Buyer",
         order_id=session.order_id,
-        customer_id=(session.customer_id or "") if acts_for_customer else "",
+        customer_id=session.customer_id or "" if acts_for_customer and session.is_open else "",
         only_attempt_id=only_attempt_id,
         rights=frozenset({"tip"} if session.settings.get("tip", {}).get("enabled") else ()),
     )
-
-
-def refuse_restricted(actor: Actor, attempt_id: str = "") -> None:
-    """
-    Keep the buyer of a session that has ended to what is left: resuming one attempt, named here, or nothing.
-
-    :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if it is not that.
-    """
-    if not actor.only_attempt_id:
-        return
-    if actor.only_attempt_id == NO_ATTEMPT:
-        raise CheckoutSessionNotOpen()
-    if not attempt_id:
-        raise CheckoutRecoveryRestricted(order_payment_attempt_id=actor.only_attempt_id)
-    if attempt_id != actor.only_attempt_id:
-        raise CheckoutRecoveryAttemptMismatch(order_payment_attempt_id=actor.only_attempt_id)
 
 
 def _credential(session_id: str, secret: str) -> CheckoutCredential:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from flint import actors
@@ -17,23 +18,24 @@ from flint.errors import Conflict
 from flint.events import services as events
 from orders import collecting
 from orders.models import Order
-from payments.models import CheckoutSession
-from payments.models.attempts import OPEN
-from payments.models.sessions import RECOVERY_WINDOW, SessionStatus, TerminalReason
+from payments.models import CheckoutSession, PaymentAttempt
+from payments.models.attempts import OPEN, AttemptStatus
+from payments.models.sessions import PAID, RECOVERY_WINDOW, SessionStatus, TerminalReason
+from payments.services.sessions.admitting import CheckoutSessionNotOpen, is_over, refuse_former_buyer
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
 
 
-class CheckoutSessionNotOpen(Conflict):
-    code = "CHECKOUT_SESSION_NOT_OPEN"
-    message = "The checkout session has ended."
-
-
 class OrderHasOpenCheckout(Conflict):
     code = "ORDER_HAS_OPEN_CHECKOUT"
     message = "A checkout session collects this order. Let its buyer pay, or close it first."
+
+
+class OrderCustomerCheckoutActive(Conflict):
+    code = "ORDER_CUSTOMER_CHECKOUT_ACTIVE"
+    message = "A checkout session collects this order for its buyer. Close it before handing the order to another."
 
 
 class CheckoutPaymentResolving(Conflict):
@@ -62,21 +64,31 @@ def close_session(*, checkout_session_id: str, reason: str = "", actor: Actor) -
 
 
 def expire_if_due(checkout_session_id: str, *, at: datetime) -> CheckoutSession:
-    """End an open session whose time is over, and return it as it is now."""
+    """End an open session whose time is over, and return it as it is now. One with a hold waits for its capture."""
     environment_id = CheckoutSession.objects.values_list("environment_id", flat=True).get(id=checkout_session_id)
     actor = actors.system(environment_id, "Expiry")
     with transaction.atomic():
         order, session = lock_session(checkout_session_id, actor)
-        if session.is_open and session.expires_at <= at:
-            end(order, session, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor, at=at)
+        if session.is_open and end_if_due(order, session, at=at):
             save_counts(order)
     return session
+
+
+def end_if_due(order: Order, session: CheckoutSession, *, at: datetime) -> bool:
+    """End the open session of a locked order if its time is over, and tell whether; the caller saves the order."""
+    if not is_over(session, at):
+        return False
+    actor = actors.system(session.environment_id, "Expiry")
+    end(order, session, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor, at=at)
+    return True
 
 
 def expire_due_sessions(*, at: datetime | None = None) -> int:
     """End every open session whose time is over, a batch at a time; return how many. For the beat schedule."""
     at = at or timezone.now()
-    due = CheckoutSession.objects.filter(status=SessionStatus.OPEN, expires_at__lte=at).order_by("expires_at")
+    held = PaymentAttempt.objects.filter(checkout_session=OuterRef("pk"), status=AttemptStatus.REQUIRES_CAPTURE)
+    due = CheckoutSession.objects.filter(~Exists(held), status=SessionStatus.OPEN, expires_at__lte=at)
+    due = due.order_by("expires_at")
     ended = 0
     for session_id in list(due.values_list("id", flat=True)[:BATCH]):
         try:
@@ -120,10 +132,10 @@ def end(
     at = at or timezone.now()
     session.end(status=status, reason=reason, at=at)
     attempt = session.payment_attempts.filter(status__in=OPEN).order_by("-created_at", "-id").first()
-    if attempt is not None and status not in (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID):
+    if attempt is not None and status not in PAID:
         session.recovery_attempt, session.recovery_expires_at = attempt, at + RECOVERY_WINDOW
     session.save()
-    word = "completed" if status in (SessionStatus.PAID, SessionStatus.PARTIALLY_PAID) else status
+    word = "completed" if status in PAID else status
     events.record(
         order, f"checkout_session.{word}", subject=session, actor=actor, status=str(status), reason=str(reason)
     )
@@ -144,22 +156,29 @@ def invalidate_session(order: Order, actor: Actor) -> None:
         end(order, session, SessionStatus.INVALIDATED, reason=TerminalReason.ORDER_MUTATED, actor=actor)
 
 
-def refuse_beside_checkout(order: Order, actor: Actor) -> None:
+@collecting.holds_customer
+def refuse_another_customer(order: Order) -> None:
+    """:raises OrderCustomerCheckoutActive: while a session is open, whose buyer may use what its customer saved."""
+    session = open_session_of(order)
+    if session is not None and not end_if_due(order, session, at=timezone.now()):
+        raise OrderCustomerCheckoutActive(existing_checkout_session_id=session.id)
+
+
+def refuse_beside_checkout(order: Order, actor: Actor) -> CheckoutSession | None:
     """
-    Refuse to collect a locked order past its open session: that is for its buyer. One whose time is over ends.
+    Refuse to collect a locked order past its open session: that is for its buyer, whose session is returned.
+
+    For a merchant, one whose time is over ends; the caller saves the order.
 
     :raises OrderHasOpenCheckout: with the session's id, for a merchant.
-    :raises CheckoutSessionNotOpen: for the buyer of a session that has ended in the meantime.
+    :raises CheckoutSessionExpired, CheckoutSessionNotOpen: for the buyer of a session that has ended in the meantime.
     """
-    session = open_session_of(order)
-    if session is not None and session.expires_at <= timezone.now():
-        end(order, session, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor)
-        session = None
     if actor.is_buyer:
-        if session is None or session.id != actor.id:
-            raise CheckoutSessionNotOpen()
-    elif session is not None:
+        return refuse_former_buyer(order, actor)
+    session = open_session_of(order)
+    if session is not None and not end_if_due(order, session, at=timezone.now()):
         raise OrderHasOpenCheckout(existing_checkout_session_id=session.id)
+    return None
 
 
 def complete_session(order: Order, *, actor: Actor, at: datetime) -> None:

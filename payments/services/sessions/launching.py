@@ -21,7 +21,7 @@ from payments.models import CheckoutSession
 from payments.models.intents import CONFIRMABLE
 from payments.models.sessions import SessionStatus, Surface, TerminalReason
 from payments.services.sessions.credentials import new_credential
-from payments.services.sessions.ending import CheckoutPaymentResolving, end, open_session_of, save_counts
+from payments.services.sessions.ending import CheckoutPaymentResolving, end, end_if_due, open_session_of, save_counts
 from payments.services.starting import OrderAlreadyPaid, processor_name
 
 DEFAULT_LIFETIME = timedelta(hours=24)
@@ -149,8 +149,7 @@ def _make_room(order: Order, data: Mapping[str, Any], actor: Actor) -> CheckoutS
     if order.status != "open":
         raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
     current = open_session_of(order)
-    if current is not None and current.expires_at <= timezone.now():
-        end(order, current, SessionStatus.EXPIRED, reason=TerminalReason.EXPIRED, actor=actor)
+    if current is not None and end_if_due(order, current, at=timezone.now()):
         current = None
     wanted = data.get("replace_checkout_session_id")
     if wanted is not None and (current is None or current.id != wanted):
