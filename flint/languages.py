@@ -64,7 +64,7 @@ class Language:
         digits = f"{rest:04d}".rstrip("0")
         if self.code == "en":
             return f"{whole}.{digits}%" if digits else f"{whole}%"
-        return f"{whole},{digits} %" if digits else f"{whole} %"
+        return f"{whole},{digits}\xa0%" if digits else f"{whole}\xa0%"
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Write a day out: ``25 November 2026``."""
