@@ -186,10 +186,11 @@ def _name(request: Any) -> str:
     """
     Return what a command goes by, here and on the rows that it writes.
 
-    A buyer's keys are its session's own: they neither replay nor block the merchant's, or those of another session.
+    A buyer's keys are its session's own, and those of anybody at all the link's that they use: they neither replay nor
+    block the merchant's, or each other.
     """
     key = request.idempotency_key
-    return f"{request.actor.id} {key}" if request.actor.is_buyer else key
+    return key if request.actor.kind == "key" else f"{request.actor.id} {key}"
 
 
 def _identity(request: Any, command: Command) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from payments.api import balances, intents, methods, views
+from payments.api.links import views as links
 from payments.api.sessions import views as sessions
 
 _intent = "v1/orders/<str:order_id>/payment-intents"
@@ -11,6 +12,7 @@ _alone = "v1/payment-intents"
 _methods = "v1/payment-methods"
 
 _sessions = "v1/checkout-sessions"
+_links = "v1/payment-links"
 
 urlpatterns = [
     path("v1/orders/<str:order_id>/pay", views.PayView.as_view()),
@@ -28,6 +30,11 @@ urlpatterns = [
     path(_sessions, sessions.SessionCollection.as_view()),
     path(f"{_sessions}/<str:checkout_session_id>", sessions.SessionView.as_view()),
     path(f"{_sessions}/<str:checkout_session_id>/close", sessions.SessionClosing.as_view()),
+    path("v1/orders/<str:order_id>/pay-link", links.OrderPayLink.as_view()),
+    path(_links, links.LinkCollection.as_view()),
+    path(f"{_links}/<str:payment_link_id>", links.LinkView.as_view()),
+    path(f"{_links}/<str:payment_link_id>/public", links.PublicLinkView.as_view()),
+    path(f"{_links}/<str:payment_link_id>/resolve", links.LinkResolution.as_view()),
     path(_methods, methods.MethodCollection.as_view()),
     path(f"{_methods}/<str:payment_method_id>", methods.MethodView.as_view()),
     path(f"{_methods}/<str:payment_method_id>/set-default", methods.MethodDefault.as_view()),

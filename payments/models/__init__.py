@@ -3,6 +3,7 @@
 from payments.models.attempts import PaymentAttempt
 from payments.models.balances import BalanceSync, BalanceTransaction, Payout
 from payments.models.intents import PaymentIntent
+from payments.models.links import PayLink, PaymentLink, PaymentLinkOrder
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
@@ -14,8 +15,11 @@ __all__ = [
     "BalanceTransaction",
     "CheckoutCredential",
     "CheckoutSession",
+    "PayLink",
     "PaymentAttempt",
     "PaymentIntent",
+    "PaymentLink",
+    "PaymentLinkOrder",
     "PaymentMethod",
     "PaymentMethodSetup",
     "PaymentOperation",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from orders.models import Order
 from payments.models import PaymentAttempt, PaymentOperation
 from payments.models.attempts import A
+from payments.services.links.capacity import release_completion
 
 FIRST_CHECK_AFTER = timedelta(seconds=15)
 """How long an answer may take before the sweep asks for it."""
@@ -87,6 +88,7 @@ def reassess(order: Order, attempt: PaymentAttempt | None, *, at: datetime) -> N
         _plan_check(attempt, at)
     elif was_open:
         order.active_attempt_id = ""
+        release_completion(order)
     attempt.save()
 
 

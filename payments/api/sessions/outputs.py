@@ -154,6 +154,7 @@ class CheckoutSessionOutput(Output):
     order_id = IdField("ord", required=False)
     merchant_id = IdField("mer", required=False, source="environment.merchant_id")
     origin = EnumField(Origin.values, required=False)
+    payment_link_id = IdField("plink", required=False)
     expires_at = TimestampField(required=False)
     terminal_reason = EnumField(TerminalReason.values, required=False, source="shown.terminal_reason")
     superseding_checkout_session_id = IdField("cs", required=False, source="superseded_by_id")

@@ -1,0 +1,1 @@
+"""Payment links over HTTP: what they take, what they show, and their routes."""
