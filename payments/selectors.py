@@ -56,7 +56,7 @@ def attach_payments(orders: Sequence[Order], single: bool) -> None:
     )
     for order in orders:
         order.active_payment_attempt = attempts.get(order.active_attempt_id)
-        order.authorization_amounts = _authorization_amounts(order)
+        order.authorization_amounts = authorization_amounts(order)
         order.payment_collection = _collection(order) if single else None
 
 
@@ -94,7 +94,8 @@ def _is_collectable(order: Order) -> bool:
     return order.status == "open" and order.outstanding_amount > 0 and is_free
 
 
-def _authorization_amounts(order: Order) -> dict | None:
+def authorization_amounts(order: Order) -> dict | None:
+    """Return what is held in the open attempt that an order carries, and not yet taken."""
     if order.active_payment_attempt is None:
         return None
     holds = [

@@ -12,13 +12,14 @@ def is_resumable(attempt: PaymentAttempt) -> bool:
     """
     Whether ``resume`` can move an attempt on: the buyer's step is done, or its outcome is still unknown.
 
-    A bank debit under way and a hold that waits for its capture are open, but nothing a buyer does moves them.
+    Looks at the tries that the attempt carries, or reads them. A bank debit under way and a hold that waits for its capture are open, but nothing a buyer does moves them.
     """
     if attempt.status == "requires_action":
         return True
     if attempt.status != "processing":
         return False
-    return any(operation.is_unanswered for operation in confirms_of(attempt))
+    tries = attempt.tries if "tries" in attempt.__dict__ else confirms_of(attempt)
+    return any(operation.is_unanswered for operation in tries)
 
 
 @describes_active_attempt

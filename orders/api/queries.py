@@ -3,7 +3,7 @@
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest
 
-from flint.api.fields import EmailField, EnumField, ExternalReferenceField, IdField, StrictString
+from flint.api.fields import EmailField, EnumField, ExternalReferenceField, IdField, StrictString, TimestampField
 from flint.api.queries import AmountFilter, CreatedFilter, Expand, ListQuery, Query, Several, UpdatedFilter
 from orders.api.activities import ACTIVITY_TYPES, event_types_of
 from orders.models import Customer
@@ -21,6 +21,7 @@ class ReadOrderQuery(Query):
     """How to show an order."""
 
     expand = Expand(["customer", "payment_intents"])
+    as_of = TimestampField(required=False, code="INVALID_AS_OF")
 
 
 class OrderQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):

@@ -4,7 +4,7 @@ from typing import Any
 
 from flint.api.idempotency import idempotent
 from flint.api.paging import paginate
-from flint.api.views import ApiView
+from flint.api.views import ApiView, CheckoutSessionScopeMismatch
 from flint.errors import Forbidden
 from flint.events.models import Event
 from orders import selectors, services
@@ -24,6 +24,7 @@ from orders.api.serializers.inputs import (
     UpdateOrderInput,
 )
 from orders.api.serializers.orders import OrderOutput
+from orders.as_of import read_order_as_of
 from orders.models import Customer, Order
 
 EDITED = [
@@ -111,7 +112,7 @@ class OrderView(OrderRoute):
     queries = {"GET": ReadOrderQuery}
     outputs = {"GET": OrderOutput, "PATCH": OrderOutput}
     codes = {
-        "GET": ["ORDER_NOT_FOUND"],
+        "GET": ["ORDER_NOT_FOUND", "ORDER_NOT_CREATED_YET"],
         "PATCH": [
             *EDITED,
             *TAXED,
@@ -127,8 +128,19 @@ class OrderView(OrderRoute):
     names = {"GET": "get_order", "PATCH": "update_order"}
 
     def get(self, request, order_id):
-        """Read an order."""
-        return self.reply_order(order_id)
+        """
+        Read an order; with ``as_of``, as it stood at that moment.
+
+        Then it is what this operation answered at that moment, apart from what is for doing now: there is no
+        ``payment_collection``, no ``pending_actions`` in an attempt, and an expanded customer is the one of today. A
+        moment that is yet to come is refused, one before the order was created is not found.
+        """
+        moment = self.query(ReadOrderQuery).values.get("as_of")
+        if moment is None:
+            return self.reply_order(order_id)
+        if request.actor.is_buyer:
+            raise CheckoutSessionScopeMismatch(param="as_of")
+        return self.reply(read_order_as_of(order_id, at=moment, actor=request.actor))
 
     @idempotent
     def patch(self, request, order_id):

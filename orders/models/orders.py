@@ -15,6 +15,7 @@ from flint.ids import PublicIdField, new_number
 from flint.money import Money
 from flint.records import EnvironmentQuerySet, StatefulRecord
 from orders.guard import checks_its_order
+from orders.keeping import KeepsVersions
 
 
 class OrderNotFound(NotFound):
@@ -229,6 +230,7 @@ class Order(StatefulRecord):
             pgtrigger.FSM(name="order_status_moves_forward", field="status", transitions=[("open", "closed")]),
             pgtrigger.Protect(name="order_is_never_deleted", operation=pgtrigger.Delete),
             checks_its_order("order_is_checked_at_commit", column="id"),
+            KeepsVersions(name="order_versions", order="kept.id"),
         ]
 
     def __str__(self) -> str:

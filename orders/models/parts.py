@@ -8,6 +8,7 @@ from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.records import Record, StatefulRecord
 from orders.guard import checks_its_order
+from orders.keeping import KeepsVersions
 
 
 class OrderLineItemNotFound(NotFound):
@@ -158,7 +159,7 @@ class LineItem(Part):
                 ),
             ),
         ]
-        triggers = [checks_its_order("line_is_checked_with_its_order")]
+        triggers = [checks_its_order("line_is_checked_with_its_order"), KeepsVersions(name="line_versions")]
 
     @property
     def remaining_quantity(self) -> int:
@@ -201,7 +202,7 @@ class Charge(Part):
             ),
             models.CheckConstraint(name="charge_given_back_at_most_its_total", condition=GIVEN_BACK_AT_MOST_ITS_TOTAL),
         ]
-        triggers = [checks_its_order("charge_is_checked_with_its_order")]
+        triggers = [checks_its_order("charge_is_checked_with_its_order"), KeepsVersions(name="charge_versions")]
 
 
 class Discount(StatefulRecord):
@@ -226,7 +227,7 @@ class Discount(StatefulRecord):
                 condition=Q(amount__gte=1, applied_amount__gte=0, applied_amount__lte=F("amount")),
             )
         ]
-        triggers = [checks_its_order("discount_is_checked_with_its_order")]
+        triggers = [checks_its_order("discount_is_checked_with_its_order"), KeepsVersions(name="discount_versions")]
 
     def __str__(self) -> str:
         return self.name
@@ -294,7 +295,7 @@ class TaxBreakdown(Record):
                 ),
             ),
         ]
-        triggers = [checks_its_order("tax_is_checked_with_its_order")]
+        triggers = [checks_its_order("tax_is_checked_with_its_order"), KeepsVersions(name="tax_versions")]
 
     def __str__(self) -> str:
         return f"{self.jurisdiction.get('name', '')} {self.tax_type}"

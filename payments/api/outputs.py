@@ -16,6 +16,7 @@ from flint.api.fields import (
 )
 from flint.api.serializers import Output
 from orders.api.serializers import AmountField, CustomerSummaryOutput, Derived, Filled, OrderOutput, extend_order
+from orders.models import Order
 from orders.models.orders import Origin, PaymentStatus, RefundStatus, Status
 from payments.models import PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus, Mode
@@ -417,12 +418,19 @@ class CanceledAttemptOutput(Output):
     payment_attempt = PaymentAttemptOutput(required=False)
 
 
+def shown_intents(order: Order) -> list[PaymentIntent]:
+    """Return the payment intents that an order shows: those it carries already, or read for it."""
+    if "shown_payment_intents" in order.__dict__:
+        return order.shown_payment_intents
+    return list(order.payment_intents.filter(id__in=order.payment_intent_ids).order_by("created_at", "id"))
+
+
 extend_order(
     expandable=["payment_intents"],
     payment_intent_ids=ListOf(IdField("pi"), required=False),
     checkout_session_ids=ListOf(IdField("cs"), required=False),
     payment_intents=Derived(
-        lambda order: list(order.payment_intents.filter(id__in=order.payment_intent_ids).order_by("created_at", "id")),
+        shown_intents,
         ListOf(PaymentIntentSummaryOutput()),
         required=False,
     ),

@@ -11,6 +11,7 @@ from flint.errors import NotFound
 from flint.ids import PublicIdField
 from flint.records import Record, StatefulRecord
 from flint.sealing import SealedField
+from orders.keeping import KeepsVersions
 from orders.models.orders import Origin
 
 
@@ -92,6 +93,7 @@ class CheckoutSession(StatefulRecord):
     is_email_cleared = models.BooleanField(default=False)
     is_phone_cleared = models.BooleanField(default=False)
     contact_updated_at = models.DateTimeField(null=True)
+    contact_erased_at = models.DateTimeField(null=True)
     timezone = models.CharField(max_length=64, blank=True)
     external_reference_id = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict)
@@ -111,6 +113,12 @@ class CheckoutSession(StatefulRecord):
             models.Index(fields=["environment", "created_at", "id"], name="session_by_time"),
             models.Index(fields=["environment", "updated_at", "id"], name="session_by_change"),
             models.Index(fields=["expires_at"], condition=Q(status=SessionStatus.OPEN), name="session_to_expire"),
+            models.Index(fields=["ended_at"], condition=Q(contact_erased_at__isnull=True), name="session_to_erase"),
+            models.Index(
+                fields=["recovery_expires_at"],
+                condition=Q(recovery_expires_at__isnull=False),
+                name="session_to_recover",
+            ),
         ]
         triggers = [
             KeepsVersions(name="session_versions", only=("id", "environment_id", "order_id", "created_at")),

@@ -10,6 +10,7 @@ from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import Record, StatefulRecord
 from orders.guard import checks_its_order
+from orders.keeping import KeepsVersions
 
 
 class RefundNotFound(NotFound):
@@ -102,6 +103,7 @@ class Refund(StatefulRecord):
         triggers = [
             checks_its_order("refund_is_checked_with_its_order", function="flint_check_refunds"),
             pgtrigger.Protect(name="refund_is_never_deleted", operation=pgtrigger.Delete),
+            KeepsVersions(name="refund_versions", only=("id", "environment_id", "order_id", "created_at")),
         ]
 
     def __str__(self) -> str:
