@@ -28,7 +28,7 @@ class Event(models.Model):
     actor_id = models.CharField(max_length=40, blank=True)
     actor_label = models.CharField(max_length=255, blank=True)
     request_id = models.CharField(max_length=255, blank=True)
-    command_key = models.CharField(max_length=255, blank=True)
+    command_key = models.CharField(max_length=320, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     total_amount = models.BigIntegerField(default=0)
     paid_amount = models.BigIntegerField(default=0)

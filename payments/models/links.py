@@ -42,8 +42,8 @@ class PaymentLink(StatefulRecord):
     What buyers may order by themselves, over and over: each visit that is resolved makes an order and a session.
 
     Lines, custom fields and the bounds of a donation are kept as the contract writes them. They change as a whole, with
-    the ``version``, and no amount that anybody owes is read from them again once an order was made. ``settings`` is what
-    each session of the link is opened with.
+    the ``version``, and once an order was made, nothing that it owes is read from them again. ``settings`` is what each
+    session of the link is opened with.
 
     ``completed_count`` counts the orders that were paid, each once. With ``max_completions`` a payment first claims one
     of them under the link's lock, see :mod:`payments.services.links.capacity`.

@@ -24,6 +24,7 @@ from flint.api.fields import (
 )
 from flint.api.queries import CreatedFilter, Expand, Flag, ListQuery, Query
 from flint.api.serializers import Input, Patch
+from orders.api.serializers.inputs import CATALOG
 from orders.api.serializers.parts import LINE_TAX_CATEGORIES
 from payments.api.sessions.inputs import (
     CustomTextInput,
@@ -145,7 +146,7 @@ class LinkLineTaxInput(Input):
 class LinkLineItemInput(Input):
     """A line that buyers are offered, and how far they may change it. Without a key it gets one from its name."""
 
-    reserved = {"variant_id", "bundle_id"}
+    reserved = CATALOG
 
     payment_link_line_item_id = IdField("pli", required=False)
     key = StrictString(required=False, max_length=255, pattern=r"(?!\s)(?s:.*)(?<!\s)", code="INVALID_LINE_ITEM_KEY")
@@ -169,6 +170,16 @@ class LinkLineItemInput(Input):
         MoneyField(), required=False, max_length=MAX_SUGGESTIONS, code_many="TOO_MANY_SUGGESTED_AMOUNTS"
     )
     tax = LinkLineTaxInput(required=False)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, Mapping) and (sources := CATALOG & set(data)):
+            # Name and price come from the catalog then, so it would mislead to ask for them.
+            self.refuse(
+                "RESERVED_FIELD_NOT_YET_SUPPORTED",
+                "This installation has no catalog yet. Send a name and a unit_price_money.",
+                min(sources),
+            )
+        return super().to_internal_value(data)
 
 
 class ReplacedLinkLineItemInput(LinkLineItemInput):

@@ -95,7 +95,7 @@ class LinkCustomerCollectionOutput(Output):
 
 
 class LinkForBuyersOutput(Output):
-    """A link as its buyers see it: nothing of where they are sent afterwards, of metadata or of the merchant's books."""
+    """A link as its buyers see it: nothing of where they are sent afterwards, or of the merchant's own notes."""
 
     payment_link_id = IdField("plink", source="id")
     name = StrictString()

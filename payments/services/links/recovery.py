@@ -81,7 +81,7 @@ def visit_pay_link(link: PayLink, *, at: datetime) -> CheckoutSession:
 
 
 def _settings_before(order_id: str) -> dict[str, Any]:
-    """Return how the order's last session looked, so that the next one looks the same; for whom it acted is left out."""
+    """Return how the order's last session looked, for the next one to look the same; not for whom it acted."""
     last = CheckoutSession.objects.filter(order_id=order_id).order_by("-created_at", "-id").first()
     chosen = dict(last.settings) if last is not None else {}
     for name in ("page_origin", "expiration"):

@@ -97,10 +97,9 @@ def resolve_link(
         order = Order.objects.of(actor).lock(id=order.id)
         events.record(order, "payment_link.resolved", subject=link, actor=actor, name=link.name)
         save_counts(order)
-        chosen = {name: value for name, value in link.settings.items()}
         try:
             launched = create_session(
-                data={"order_id": order.id, **chosen}, actor=actor, origin=Origin.PAYMENT_LINK, payment_link=link
+                data={"order_id": order.id, **link.settings}, actor=actor, origin=Origin.PAYMENT_LINK, payment_link=link
             )
         except ProcessorNotConfigured:
             raise PaymentLinkResolutionUnavailable from None
@@ -120,7 +119,7 @@ def _order_of(link: PaymentLink, data: Mapping[str, Any], actor: Actor) -> Order
 
 
 def lines_of(link: PaymentLink, data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the lines of the order that the buyer's choices make of a link. :raises WrongChoice: if they do not fit."""
+    """Return what a buyer orders by a link, as lines. :raises WrongChoice: if the choices do not fit it."""
     quantities, prices = data.get("quantity_overrides", {}), data.get("unit_price_overrides", {})
     keys = {DONATION_KEY} if link.is_donation else {line["key"] for line in link.line_items}
     for name, chosen in (("quantity_overrides", quantities), ("unit_price_overrides", prices)):
