@@ -17,6 +17,9 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_OTEL_ENDPOINT   an OpenTelemetry collector that takes OTLP over HTTP; FLINT_OTEL_SERVICE is our name there
     STRIPE_TIMEOUT        seconds that Stripe has for an answer
     STRIPE_API_BASE       a server that speaks Stripe's API, for keys entered in the admin, if not Stripe's own
+    EMAIL_URL             where mails go, such as smtp+tls://user:password@mail.example.com:587; else they are only printed
+    FLINT_EMAIL_FROM      the address that they come from
+    FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
 """
 
@@ -194,6 +197,17 @@ CACHES = {
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # Served from the packages themselves: nothing to collect.
 WHITENOISE_AUTOREFRESH = DEBUG
+
+# Mail
+
+# Whoever waits for a mail server holds a message's lease, which is longer than all that it may take to answer.
+EMAIL_TIMEOUT = 15
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_FROM = env.str("FLINT_EMAIL_FROM", default=f"no-reply@{urlsplit(BASE_URL).hostname}")
+if EMAIL_FROM.count("@") != 1 or not EMAIL_FROM.isprintable() or any(sign in EMAIL_FROM for sign in " ,;<>"):
+    raise ImproperlyConfigured("FLINT_EMAIL_FROM is not an address such as receipts@example.com.")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM
+MESSAGES_KEPT_DAYS = env.int("FLINT_MESSAGES_KEPT_DAYS", default=90)
 
 # Language, time, logs
 

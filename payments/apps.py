@@ -9,4 +9,5 @@ class PaymentsConfig(AppConfig):
         from payments import restoring, selectors, telling  # noqa: F401
         from payments.api import methods, outputs  # noqa: F401
         from payments.reconciling import payments, payouts  # noqa: F401
+        from payments.messages import page, writing  # noqa: F401
         from payments.services.sessions import credentials, ending  # noqa: F401

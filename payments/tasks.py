@@ -40,6 +40,20 @@ def expire_sessions() -> int:
     return expire_due_sessions()
 
 
+@shared_task(name="payments.tasks.cancel_abandoned")
+def cancel_abandoned() -> int:
+    from payments.services.sessions.abandoning import cancel_abandoned
+
+    return cancel_abandoned()
+
+
+@shared_task(name="payments.tasks.erase_contacts")
+def erase_contacts() -> int:
+    from payments.services.sessions.erasing import erase_contacts
+
+    return erase_contacts()
+
+
 @shared_task(name="payments.tasks.release_stray_hold", acks_late=True)
 def release_stray_hold(*, operation_id: str, environment_id: str) -> None:
     from payments.services.closing import release_stray_hold
@@ -87,3 +101,24 @@ def check_payout(*, payout_id: str, environment_id: str) -> None:
     from payments.services.payouts import check_payout
 
     check_payout(payout_id, actor=actors.system(environment_id))
+
+
+@shared_task(name="payments.tasks.send_message", acks_late=True)
+def send_message(*, message_id: str) -> None:
+    from payments.messages.sending import send
+
+    send(message_id)
+
+
+@shared_task(name="payments.tasks.send_messages")
+def send_messages() -> int:
+    from payments.messages.sending import send_due
+
+    return send_due()
+
+
+@shared_task(name="payments.tasks.erase_addresses", acks_late=True)
+def erase_addresses() -> int:
+    from payments.messages.sending import erase_addresses
+
+    return erase_addresses()

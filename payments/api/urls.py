@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments.api import balances, intents, methods, views
+from payments.api import balances, intents, methods, receipts, views
 from payments.api.links import views as links
 from payments.api.sessions import views as sessions
 
@@ -16,6 +16,7 @@ _links = "v1/payment-links"
 
 urlpatterns = [
     path("v1/orders/<str:order_id>/pay", views.PayView.as_view()),
+    path("v1/orders/<str:order_id>/send-receipt", receipts.ReceiptSending.as_view()),
     path(_intent, views.OrderPaymentIntentCollection.as_view()),
     path(f"{_intent}/<str:payment_intent_id>/capture", views.CaptureView.as_view()),
     path(f"{_intent}/<str:payment_intent_id>/cancel", views.CancelIntentView.as_view()),

@@ -84,7 +84,7 @@ def pay(request: HttpRequest, session_id: str) -> HttpResponse:
     try:
         contact = contact_of(request.POST, session)
         expected = expected_of(request.POST)
-        _remember(visit, contact, request.POST.get("timezone", ""))
+        _remember(visit, contact, request.POST.get("timezone", ""), language.locale)
         data: dict[str, Any] = {"action": "pay", "expected_outstanding_money": expected, "buyer_contact": contact}
         if expected.amount:
             data["payment_source"] = {"confirmation_token": token_of(session, request.POST)}
@@ -204,10 +204,12 @@ def _take_up(visit: Visit) -> None:
         services.pay(order_id=visit.session.order_id, data=data, actor=visit.buyer)
 
 
-def _remember(visit: Visit, contact: dict[str, str], timezone: str) -> None:
-    """Keep how the buyer is reached, and where their clock stands, with the session."""
+def _remember(visit: Visit, contact: dict[str, str], timezone: str, locale: str) -> None:
+    """Keep how the buyer is reached, in which language, and where their clock stands, with the session."""
     data: dict[str, Any] = {"buyer_contact": contact} if contact else {}
     if timezone in zoneinfo.available_timezones() and timezone != visit.session.timezone:
         data["timezone"] = timezone
+    if locale != visit.session.locale:
+        data["locale"] = locale
     if data:
         update_session(checkout_session_id=visit.session.id, data=data, actor=visit.buyer)

@@ -4,6 +4,7 @@ from payments.models.attempts import PaymentAttempt
 from payments.models.balances import BalanceSync, BalanceTransaction, Payout
 from payments.models.intents import PaymentIntent
 from payments.models.links import PayLink, PaymentLink, PaymentLinkOrder
+from payments.models.messages import Message, MessageSettings
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
@@ -15,6 +16,8 @@ __all__ = [
     "BalanceTransaction",
     "CheckoutCredential",
     "CheckoutSession",
+    "Message",
+    "MessageSettings",
     "PayLink",
     "PaymentAttempt",
     "PaymentIntent",

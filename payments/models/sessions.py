@@ -95,6 +95,7 @@ class CheckoutSession(StatefulRecord):
     contact_updated_at = models.DateTimeField(null=True)
     contact_erased_at = models.DateTimeField(null=True)
     timezone = models.CharField(max_length=64, blank=True)
+    locale = models.CharField(max_length=16, blank=True)
     external_reference_id = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict)
 

@@ -16,6 +16,7 @@ from flint.events import services as events
 from orders import ledger
 from orders.models import Discount, Order
 from payments import tasks
+from payments.messages.outbox import queue_late_failure, queue_receipt
 from payments.models import PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus
 from payments.models.intents import UNDER_WAY
@@ -95,6 +96,7 @@ def _apply(
     # Only the newest try speaks for the leg, but money speaks for itself: an old try that captured is booked too.
     speaks = not leg.operations.filter(kind="confirm", position__gt=operation.position).exists()
     known = (order.event_count, order.active_attempt_id)
+    was_waiting = operation.result == "processing"
     operation.reference = state.reference
     if operation.is_unanswered:
         _answer(operation, result=state.status, at=at)
@@ -116,6 +118,8 @@ def _apply(
         _let_go(order, leg, operation, state, actor, at)
     elif state.status == "requires_payment_method" and leg.status in UNDER_WAY:
         _decline(order, leg, operation, state.error_code or "payment_failed", state.error_message, actor, at)
+        if was_waiting:
+            queue_late_failure(order, leg, operation)
     elif state.status == "requires_action" and leg.status in UNDER_WAY:
         if leg.status != "requires_action":
             leg.require_action()
@@ -131,6 +135,7 @@ def _apply(
     reassess(order, operation.attempt, at=at)
     if came_in > 0:
         count_completion(order)
+        queue_receipt(order, operation)
     if came_in > 0 and leg.source_type == "card":
         link_payer(order, operation.attempt, actor=actor)
     _end_checkout(order, operation, came_in, was_active=known[1], actor=actor, at=at)

@@ -13,6 +13,7 @@ from orders import ledger
 from orders.models import Order
 from payments.processors.base import RefundState
 from payments.services import DoesNotFit
+from refunds.messages import queue_refund
 from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg, RefundOrigin
 from refunds.services import booking
 from refunds.services.disputes.booking import rebook
@@ -68,6 +69,7 @@ def record_refund(
             _plan_check(each, at)
             each.save()
         _reassess(leg.refund, legs)
+        queue_refund(order, leg.refund)
         if order.event_count != known:
             order.save()
         if also:

@@ -15,7 +15,7 @@ from payments.services.sessions.admitting import refuse_former_buyer
 from payments.services.sessions.ending import lock_session
 
 OF_THE_MERCHANT = frozenset({"metadata", "external_reference_id"})
-OF_THE_BUYER = frozenset({"buyer_contact", "timezone"})
+OF_THE_BUYER = frozenset({"buyer_contact", "timezone", "locale"})
 
 
 class CheckoutSessionUpdateFieldNotAllowed(Forbidden):
@@ -51,6 +51,8 @@ def update_session(*, checkout_session_id: str, data: Mapping[str, Any], actor: 
             session.external_reference_id = data["external_reference_id"] or ""
         if "timezone" in data:
             session.timezone = data["timezone"]
+        if "locale" in data:
+            session.locale = data["locale"]
         if "buyer_contact" in data:
             _change_contact(session, data["buyer_contact"])
         session.save()

@@ -1,0 +1,110 @@
+"""What messages about payments say."""
+
+from flint import actors
+from flint.errors import Conflict
+from flint.languages import Language, phrase
+from payments.checkout.summary import Row, lines_of, sums_of
+from payments.checkout.words import decline_text
+from payments.messages.addresses import receipt_url
+from payments.messages.kinds import Letter, Unneeded, says
+from payments.messages.receipts import is_available, paid_with, receipt_of
+from payments.models import Message, PayLink, PaymentIntent, PaymentOperation
+from payments.services.links.recovery import create_pay_link
+
+QUESTIONS = phrase("If you have a question, answer this message or write to {address}.")
+
+
+@says("receipt", label="Receipt")
+def receipt(message: Message, language: Language) -> Letter:
+    """Say what was bought and paid."""
+    order, say = message.order, language.say
+    if not is_available(order):
+        raise Unneeded("not_paid")
+    shown = receipt_of(order, language)
+    merchant = order.environment.merchant
+    return Letter(
+        subject=say("Your receipt from {merchant}: {amount}", merchant=merchant, amount=shown.paid),
+        heading=say("Thank you, your order is paid"),
+        text=[say("We received {amount}.", amount=shown.paid)],
+        lines=shown.lines,
+        sums=shown.sums,
+        facts=shown.facts,
+        button=say("Show the receipt"),
+        url=receipt_url(order, language),
+        closing=[questions(message, language)],
+    )
+
+
+@says("payment_failed", label="Payment failed")
+def payment_failed(message: Message, language: Language) -> Letter:
+    """Say that a bank debit did not work after all, and how the order can still be paid."""
+    order, say = message.order, language.say
+    operation = PaymentOperation.objects.select_related("payment_intent").get(id=message.source_id)
+    if not order.outstanding_amount or order.is_hidden:
+        url, button = "", ""
+    else:
+        url, button = _pay_url(message), say("Pay another way")
+    leg: PaymentIntent = operation.payment_intent
+    amount = language.money(leg.money)
+    return Letter(
+        subject=say("Your payment to {merchant} did not go through", merchant=order.environment.merchant),
+        heading=say("Your payment did not go through"),
+        text=[
+            say("Your bank did not carry out the debit of {amount}.", amount=amount),
+            decline_text(language, operation.error_code),
+        ],
+        facts=[
+            Row(say("Amount"), amount),
+            Row(say("Account"), paid_with(leg, language)),
+            Row(say("Order"), order.order_number),
+        ],
+        button=button if url else "",
+        url=url,
+        closing=[questions(message, language)],
+    )
+
+
+@says("pay_link", label="Pay link", can_be_muted=False)
+def pay_link(message: Message, language: Language) -> Letter:
+    """Say what is still owed, and where it can be paid."""
+    order, say = message.order, language.say
+    link = PayLink.objects.get(id=message.source_id)
+    if order.status != "open" or not order.outstanding_amount:
+        raise Unneeded("nothing_owed")
+    amount = language.money(order.outstanding_money)
+    merchant = order.environment.merchant
+    return Letter(
+        subject=say("{merchant} asks for {amount}", merchant=merchant, amount=amount),
+        heading=say("{amount} to pay", amount=amount),
+        text=[
+            say("{merchant} sends you this link to pay for your order {number}.", merchant=merchant, number=order)
+            + " "
+            + say("It always asks for what is still owed, and never for more.")
+        ],
+        lines=lines_of(order, language),
+        sums=sums_of(order, language),
+        button=say("Pay {amount}", amount=amount),
+        url=link.url,
+        closing=[
+            say("If you have paid already, there is nothing to do."),
+            questions(message, language),
+        ],
+    )
+
+
+def questions(message: Message, language: Language) -> str:
+    """Say whom to ask."""
+    merchant = message.order.environment.merchant
+    return language.say(QUESTIONS, address=merchant.support_email or merchant.email)
+
+
+def _pay_url(message: Message) -> str:
+    """Return an address to pay the rest of the order: the newest there is, or one made for this; none if it is closed."""
+    known = PayLink.objects.filter(order_id=message.order_id).order_by("-created_at", "-id").first()
+    if known is not None and message.order.status == "open":
+        return known.url
+    try:
+        actor = actors.system(message.environment_id, "Messages")
+        return create_pay_link(order_id=message.order_id, actor=actor).url
+    except Conflict:
+        return ""
