@@ -14,6 +14,7 @@ DECLARE
     payments record;
     allocated record;
     parts record;
+    overpaid bigint;
 BEGIN
     SELECT * INTO o FROM orders_order WHERE id = checked;
     IF NOT FOUND THEN
@@ -54,6 +55,17 @@ BEGIN
     PERFORM flint_refuse(checked, 'parts_refunded_are_their_allocations', parts.refunded, allocated.refunded);
     PERFORM flint_refuse(checked, 'parts_refund_pending_are_their_allocations', parts.pending, allocated.pending);
     PERFORM flint_refuse(checked, 'lines_units_refunded_are_their_allocations', parts.units, allocated.units);
+
+    -- An adjustment pays out at most what it withheld.
+    SELECT COUNT(*) INTO overpaid
+        FROM refunds_refundadjustment j
+        WHERE j.order_id = checked AND j.amount < (
+            SELECT COALESCE(SUM(a.amount), 0)
+                FROM refunds_refundallocation a JOIN refunds_refundleg g ON g.id = a.leg_id
+                WHERE a.adjustment_id = j.id AND NOT g.is_correction
+                  AND g.status IN ('succeeded', 'pending', 'requires_action')
+        );
+    PERFORM flint_refuse(checked, 'adjustments_pay_out_what_they_withheld', 0, overpaid);
 END $$;
 
 CREATE FUNCTION flint_check_refunds_of_row() RETURNS trigger

@@ -37,6 +37,57 @@ class LineParts:
         return self.subtotal - self.discount + self.tax
 
 
+@dataclass(frozen=True, slots=True)
+class Makeup:
+    """What an amount of a line or charge is made of: :class:`LineParts`, and the inclusive tax within its subtotal."""
+
+    subtotal: int = 0
+    discount: int = 0
+    tax: int = 0
+    inclusive: int = 0
+
+    @property
+    def total(self) -> int:
+        """Return what moves."""
+        return self.subtotal - self.discount + self.tax
+
+    @property
+    def all_tax(self) -> int:
+        """Return the tax in it, on top and inside the price."""
+        return self.tax + self.inclusive
+
+    def __add__(self, other: "Makeup") -> "Makeup":
+        return Makeup(
+            self.subtotal + other.subtotal,
+            self.discount + other.discount,
+            self.tax + other.tax,
+            self.inclusive + other.inclusive,
+        )
+
+    def __sub__(self, other: "Makeup") -> "Makeup":
+        return Makeup(
+            self.subtotal - other.subtotal,
+            self.discount - other.discount,
+            self.tax - other.tax,
+            self.inclusive - other.inclusive,
+        )
+
+    def take(self, amount: int) -> "Makeup":
+        """
+        Return what the next ``amount`` of it is made of. Taken in steps, each from what the last one left, it sums up.
+
+        :raises ValueError: if there is less.
+        """
+        parts = line_parts(LineParts(self.subtotal, self.discount, self.tax), 0, amount)
+        inclusive = slice_of(self.inclusive, 0, amount, self.total) if amount else 0
+        return Makeup(parts.subtotal, parts.discount, parts.tax, inclusive)
+
+    def tax_of(self, amount: int) -> "Makeup":
+        """Return so much of its tax: first what is on top, then what is inside the price."""
+        on_top = min(amount, self.tax)
+        return Makeup(subtotal=amount - on_top, tax=on_top, inclusive=amount - on_top)
+
+
 def spread(amount: int, parts: Sequence[Part]) -> dict[Hashable, int]:
     """
     Allocate an amount that names no target, in proportion to what remains on each part and never above it.

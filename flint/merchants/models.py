@@ -17,6 +17,13 @@ def check_timezone(name: str) -> None:
         raise ValidationError(f"{name} is not a time zone of the IANA database.")
 
 
+class SurplusPolicy(models.TextChoices):
+    """What becomes of money that came in beyond what an order owes."""
+
+    HOLD = "hold", "Hold it until somebody decides"
+    REFUND = "refund", "Refund it automatically"
+
+
 class Merchant(models.Model):
     """Who is owed. All that is sold, paid and refunded belongs to one of its environments."""
 
@@ -26,8 +33,16 @@ class Merchant(models.Model):
     email = models.EmailField()
     support_email = models.EmailField(blank=True)
     reporting_timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
+    surplus_policy = models.CharField(max_length=8, choices=SurplusPolicy.choices, default=SurplusPolicy.HOLD)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="merchant_surplus_policy_is_known", condition=Q(surplus_policy__in=SurplusPolicy.values)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.business_name or self.name

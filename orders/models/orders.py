@@ -74,6 +74,9 @@ SOMETHING_KEPT = Q(paid_amount__gt=F("refunded_amount") + F("charged_back_amount
 NOTHING_OWED = Q(
     total_amount__lte=F("credit_amount") + F("paid_amount") - F("refunded_amount") - F("charged_back_amount")
 )
+OVER_COLLECTED = Q(
+    total_amount__lt=F("credit_amount") + F("paid_amount") - F("refunded_amount") - F("charged_back_amount")
+)
 
 _reassess_payment = fsm.GET_STATE(payment_status_of, states=PaymentStatus.values)
 _reassess_refund = fsm.GET_STATE(refund_status_of, states=RefundStatus.values)
@@ -225,6 +228,7 @@ class Order(StatefulRecord):
             models.Index(fields=["environment", "external_reference_id"], name="order_by_reference"),
             models.Index(fields=["environment", "customer", "created_at"], name="order_by_customer"),
             models.Index(Upper("contact_email"), name="order_by_contact"),
+            models.Index(fields=["environment", "id"], condition=OVER_COLLECTED, name="order_over_collected"),
         ]
         triggers = [
             pgtrigger.FSM(name="order_status_moves_forward", field="status", transitions=[("open", "closed")]),

@@ -1,5 +1,7 @@
 """Giving back: what was promised, to which tender it goes, and which part of the order it is for."""
 
+from datetime import datetime
+
 import django_fsm as fsm
 import pgtrigger
 from django.db import models
@@ -52,10 +54,23 @@ class BalanceEffect(models.TextChoices):
 
 
 class RefundOrigin(models.TextChoices):
-    """Where it was asked for: here, or at the processor behind our back."""
+    """Where it was asked for: here, at the processor behind our back, or by the merchant's policy on surplus money."""
 
     FLINT = "flint"
     PROCESSOR = "processor"
+    SURPLUS = "surplus"
+
+
+class Handling(models.TextChoices):
+    """What became of a refund that failed."""
+
+    TRIED_AGAIN = "tried_again"
+    PAID_OUTSIDE = "paid_outside"
+    SET_ASIDE = "set_aside"
+
+
+UNDONE = (R.FAILED, R.PARTIALLY_SUCCEEDED)
+"""What staff have to deal with."""
 
 
 class Refund(StatefulRecord):
@@ -64,7 +79,8 @@ class Refund(StatefulRecord):
 
     ``surplus_amount`` is the part that gives back what was collected beyond what was owed; it lowers no debt. With
     effect ``reopen`` the buyer owes the rest again, otherwise it is credited. One of origin ``processor`` was found
-    there and is on the work list until somebody has explained it.
+    there and is on the work list until somebody has explained it. One that failed is on another list until somebody has
+    dealt with it: ``handled_at``, how, and the refund that took its place, if any.
     """
 
     missing = RefundNotFound
@@ -79,6 +95,9 @@ class Refund(StatefulRecord):
     balance_effect = models.CharField(max_length=8, choices=BalanceEffect.choices, default=BalanceEffect.CREDIT)
     origin = models.CharField(max_length=10, choices=RefundOrigin.choices, default=RefundOrigin.FLINT)
     explained_at = models.DateTimeField(null=True)
+    handled_at = models.DateTimeField(null=True)
+    handling = models.CharField(max_length=16, choices=Handling.choices, blank=True)
+    tried_again_as = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="tried_again_for")
     reason = models.CharField(max_length=32, choices=Reason.choices, blank=True)
     reason_message = models.TextField(blank=True)
     failure_reason = models.CharField(max_length=40, blank=True)
@@ -99,6 +118,11 @@ class Refund(StatefulRecord):
                 condition=Q(origin=RefundOrigin.PROCESSOR, explained_at__isnull=True),
                 name="refund_to_explain",
             ),
+            models.Index(
+                fields=["environment", "id"],
+                condition=Q(status__in=UNDONE, handled_at__isnull=True),
+                name="refund_to_handle",
+            ),
         ]
         triggers = [
             checks_its_order("refund_is_checked_with_its_order", function="flint_check_refunds"),
@@ -118,6 +142,15 @@ class Refund(StatefulRecord):
         """Whether it was found at the processor and nobody has said yet why."""
         return self.origin == RefundOrigin.PROCESSOR and self.explained_at is None
 
+    @property
+    def is_undone(self) -> bool:
+        """Whether some of it failed and nobody has dealt with that."""
+        return self.status in UNDONE and self.handled_at is None
+
+    def handle(self, handling: str, *, at: datetime, tried_again_as: "Refund | None" = None) -> None:
+        """Take it off the list of failed refunds."""
+        self.handled_at, self.handling, self.tried_again_as = at, handling, tried_again_as
+
     @fsm.transition(field=status, source="*", target=fsm.GET_STATE(lambda self, status, **_: status, states=R.values))
     def become(self, status: str, *, failure_reason: str = "") -> None:
         """Take the status that follows from its legs."""
@@ -131,8 +164,8 @@ class RefundLeg(StatefulRecord):
 
     ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known. A
     refund found at the processor has a leg that is not sent from here, and another one, with the same ``reference``,
-    for a part of it that could only be booked later. ``is_correction``: staff found it to be a correction of the payment,
-    so that its allocations give back no part of the order any more.
+    for a part of it that could only be booked later. ``is_correction``: staff found it to be a correction of the
+    payment, so that its allocations give back no part of the order any more.
     """
 
     id = PublicIdField(prefix="rfl")
@@ -229,7 +262,8 @@ class RefundAllocation(Record):
     """
     What a leg gives back of one part of the order: a line, a charge, a flat tax, or the tip when none is named.
 
-    ``amount`` is what moves; subtotal, discount and tax are its composition. ``quantity`` counts whole units.
+    ``amount`` is what moves; subtotal, discount and tax are its composition. ``quantity`` counts whole units. One with
+    an ``adjustment`` pays out what that had withheld of its line.
     """
 
     id = PublicIdField(prefix="rfa")
@@ -238,6 +272,7 @@ class RefundAllocation(Record):
     line_item = models.ForeignKey("orders.LineItem", on_delete=models.PROTECT, null=True, related_name="+")
     charge = models.ForeignKey("orders.Charge", on_delete=models.PROTECT, null=True, related_name="+")
     tax_breakdown = models.ForeignKey("orders.TaxBreakdown", on_delete=models.PROTECT, null=True, related_name="+")
+    adjustment = models.ForeignKey("refunds.RefundAdjustment", on_delete=models.PROTECT, null=True, related_name="+")
     position = models.IntegerField(default=0)
     quantity = models.BigIntegerField(default=0)
     amount = models.BigIntegerField()
@@ -255,6 +290,10 @@ class RefundAllocation(Record):
                 condition=Q(line_item__isnull=True, charge__isnull=True)
                 | Q(line_item__isnull=True, tax_breakdown__isnull=True)
                 | Q(charge__isnull=True, tax_breakdown__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="allocation_of_an_adjustment_is_on_a_line",
+                condition=Q(adjustment__isnull=True) | Q(line_item__isnull=False),
             ),
         ]
         triggers = [

@@ -8,13 +8,15 @@ from django.utils import timezone
 
 from orders.models import Charge, LineItem, Order, TaxBreakdown
 from payments.models import PaymentIntent
-from refunds.models import R, RefundAllocation, RefundLeg
+from refunds.models import R, RefundAdjustment, RefundAllocation, RefundLeg
 from refunds.services.composing import Composition
 
 
 def reserve(order: Order, composition: Composition) -> None:
     """Save a composed refund's legs and allocations, and reserve their money on everything they touch."""
     RefundLeg.objects.bulk_create(composition.legs)
+    if composition.adjustments:
+        RefundAdjustment.objects.bulk_create(composition.adjustments)
     RefundAllocation.objects.bulk_create(composition.allocations)
     for leg in composition.legs:
         _move_payment(leg, pending=leg.amount)

@@ -137,7 +137,7 @@ def _import(
     if not operation.captured_amount:
         return 0
     make_room(order, operation, amount, actor=actor)
-    composer = Composer(order, operation_id=operation.id, is_made=True)
+    composer = Composer(order, operation_ids=[operation.id], is_made=True)
     money = order.money(min(amount, composer.refundable))
     if not money.amount:
         return 0

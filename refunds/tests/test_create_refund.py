@@ -415,7 +415,7 @@ def test_lists_are_filtered_and_complete(api, cart, environment):
 
 
 @pytest.mark.processors("sandbox", "stripe")
-def test_a_refund_on_one_tender_takes_at_most_thirty_statements_with_its_task(api, environment):
+def test_a_refund_on_one_tender_takes_at_most_thirty_one_statements_with_its_task(api, environment):
     order = stories.paid_order(environment, *[line(100, name=f"Line {n}") for n in range(40)])
     refund(api, order, amount_money=wire(eur(1_000)))
 
@@ -424,6 +424,6 @@ def test_a_refund_on_one_tender_takes_at_most_thirty_statements_with_its_task(ap
 
     statements = [query["sql"] for query in captured.captured_queries]
     own = [sql for sql in statements if "sandbox_" not in sql and not re.match(r"SAVEPOINT|RELEASE", sql)]
-    assert len(own) <= 30
+    assert len(own) <= 31
     assert_books(order, refunded=4_000, refund_status="refunded")
     assert charged(order) == [4_000]

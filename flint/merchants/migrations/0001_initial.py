@@ -26,9 +26,13 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(max_length=254)),
                 ('support_email', models.EmailField(blank=True, max_length=254)),
                 ('reporting_timezone', models.CharField(default='UTC', max_length=64, validators=[flint.merchants.models.check_timezone])),
+                ('surplus_policy', models.CharField(choices=[('hold', 'Hold it until somebody decides'), ('refund', 'Refund it automatically')], default='hold', max_length=8)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('surplus_policy__in', ['hold', 'refund'])), name='merchant_surplus_policy_is_known')],
+            },
         ),
         migrations.CreateModel(
             name='Environment',
