@@ -4,11 +4,12 @@ import pytest
 
 from flint.testing import stories
 from flint.testing.books import assert_books, balances
-from flint.testing.stories import eur
+from flint.testing.stories import eur, sweep
 from orders.models import LedgerEntry
 from payments.models import BalanceTransaction, Payout
 from payments.processors.sandbox import clock, dashboard
-from payments.tests.acts import later, reference_of
+from payments.tests.acts import going_wrong, later, reference_of
+from payments.tests.reconciling import reconcile
 from payments.tests.test_balance import assert_balance, at_the_processor, sync
 from refunds.models import Dispute
 
@@ -97,4 +98,33 @@ def test_a_refund_of_a_debit_that_is_pending_waits_and_is_no_adjustment(environm
     leg = made.legs.get()
     sync(environment)
     assert movement.objects.get(source_reference=leg.reference).related_id == made.id
+    assert not LedgerEntry.objects.filter(kind="adjustment").exists()
+
+
+def test_d083_a_refund_found_in_parts_is_counted_once(environment, sale):
+    """One of ours on its way leaves no room for all of it at first; the balance fell once."""
+    with going_wrong(sale, on="refund", fault="never_executed"):
+        stories.refund(sale, amount_money=eur(4_000))
+    dashboard.refund(environment_id=environment.id, reference=reference_of(sale), money=eur(10_000))
+    reconcile(environment)
+    sync(environment)
+    assert_balance(environment, **at_the_processor(environment))
+    assert BalanceTransaction.objects.get(type="refund").adjustment_amount == -4_000
+
+    sweep(at=later(hours=1))
+    reconcile(environment, at=later(hours=2))
+    sync(environment, at=later(hours=3))
+
+    assert_books(sale, refunded=10_000, refund_pending=0)
+    assert_balance(environment, **at_the_processor(environment))
+    assert not BalanceTransaction.objects.filter(is_explained=False).exists()
+
+
+def test_a_dispute_that_was_over_before_it_was_heard_of_is_explained(environment, sale):
+    opened = dashboard.open_dispute(environment_id=environment.id, reference=reference_of(sale))
+    dashboard.win(environment_id=environment.id, reference=opened.reference)
+    stories.deliver_notices(environment)
+    sync(environment)
+    assert_balance(environment, **at_the_processor(environment))
+    assert not BalanceTransaction.objects.filter(is_explained=False).exists()
     assert not LedgerEntry.objects.filter(kind="adjustment").exists()
