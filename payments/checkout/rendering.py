@@ -51,7 +51,7 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
             "collection": processor.collection(environment_id=session.environment_id),
         }
     response = render(request, "checkout/page.html", context, status=status)
-    return guarded(_remembering(request, response, page.language), processor)
+    return guarded(remembering(request, response, page.language), processor)
 
 
 def render_missing(request: HttpRequest, language: Language) -> HttpResponse:
@@ -63,7 +63,7 @@ def render_missing(request: HttpRequest, language: Language) -> HttpResponse:
         "words": language.say("Open it again from the message that you got, or ask the merchant for a new one."),
     }
     response = render(request, "checkout/bare.html", context, status=404)
-    return guarded(_remembering(request, response, language))
+    return guarded(remembering(request, response, language))
 
 
 def render_returned(request: HttpRequest, language: Language) -> HttpResponse:
@@ -75,7 +75,7 @@ def render_returned(request: HttpRequest, language: Language) -> HttpResponse:
         "words": language.say("Go back to the shop's page to see what came of the payment. You can close this one."),
     }
     response = render(request, "checkout/bare.html", context)
-    return guarded(_remembering(request, response, language))
+    return guarded(remembering(request, response, language))
 
 
 def _contact(page: Page, typed: dict[str, str]) -> dict[str, str]:
@@ -87,7 +87,8 @@ def _contact(page: Page, typed: dict[str, str]) -> dict[str, str]:
     return {"email": typed.get("email", email), "phone": typed.get("phone", phone)}
 
 
-def _remembering(request: HttpRequest, response: HttpResponse, language: Language) -> HttpResponse:
+def remembering(request: HttpRequest, response: HttpResponse, language: Language) -> HttpResponse:
+    """Have the browser remember a language that was chosen on the page."""
     if "locale" in request.GET:
         response.set_cookie(
             "flint_locale",

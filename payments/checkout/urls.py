@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments.checkout import views
+from payments.checkout import link_views, views
 
 urlpatterns = [
     path("checkout/<str:session_id>", views.show, name="checkout"),
@@ -14,4 +14,8 @@ urlpatterns = [
     path("checkout/<str:session_id>/return", views.back, name="checkout_return"),
     path("checkout/<str:session_id>/<str:launch_secret>", views.launch, name="checkout_launch"),
     path("payment-returns/<str:session_id>", views.relay, name="payment_return"),
+    path("l/<str:short>", link_views.payment_link, name="payment_link"),
+    path("l/<str:short>/qr.svg", link_views.qr_code, name="payment_link_qr"),
+    path("l/<str:short>/theme.css", link_views.link_theme, name="payment_link_theme"),
+    path("o/<str:token>", link_views.pay_link, name="pay_link"),
 ]

@@ -22,6 +22,9 @@ SENTENCES = {
     "bank_account_not_found": phrase("The bank account could not be found. Check the number and try again."),
     "bank_account_restricted": phrase("The bank account does not allow this. Nothing was charged; try another one."),
     "bank_debit_not_authorized": phrase("The bank did not accept the debit. Nothing was charged; try another account."),
+    "payment_link_capacity_claim_failed": phrase(
+        "Somebody else just took the last one. Nothing was charged; ask the merchant whether there will be more."
+    ),
     "bank_debit_limit_exceeded": phrase("The amount is above your bank's limit. Nothing was charged; try a card."),
 }
 ANYTHING_ELSE = phrase("The payment did not go through and nothing was charged. Try again, or another way to pay.")

@@ -1,8 +1,5 @@
 """The routes of payment links: the merchant's, and the two that anybody may call."""
 
-import hashlib
-
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -10,7 +7,7 @@ from flint.actors import Actor
 from flint.api.idempotency import idempotent
 from flint.api.paging import paginate
 from flint.api.views import ApiView
-from flint.errors import InvalidInput, TooManyRequests
+from flint.errors import InvalidInput
 from payments.api.links.inputs import (
     REFUSED_BY_LINKS,
     CreateLinkInput,
@@ -26,13 +23,11 @@ from payments.models import PaymentLink
 from payments.models.links import PaymentLinkNotFound
 from payments.services.links.changing import create_link, update_link
 from payments.services.links.context import new_context
+from payments.services.links.limiting import count_resolve
 from payments.services.links.recovery import create_pay_link
 from payments.services.links.resolving import resolve_link
 
 READ, WRITE = "checkouts.payment_links.read", "checkouts.payment_links.write"
-RESOLVES, RESOLVES_SECONDS = 30, 60
-"""How often one address may resolve one link in so many seconds."""
-
 ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -46,23 +41,6 @@ ORIGIN_HEADERS = {
 class IdempotencyKeyRequired(InvalidInput):
     code = "IDEMPOTENCY_KEY_REQUIRED"
     message = "Send an Idempotency-Key, so that a retry does not order twice."
-
-
-class PaymentLinkResolutionRateLimited(TooManyRequests):
-    code = "PAYMENT_LINK_RESOLUTION_RATE_LIMITED"
-    message = "This link was resolved very often from here. Wait a moment and try again."
-
-
-def count_resolve(payment_link_id: str, address: str) -> None:
-    """:raises PaymentLinkResolutionRateLimited: if a link was resolved too often from an address."""
-    digest = hashlib.sha256(f"{payment_link_id} {address}".encode()).hexdigest()
-    cache.add(f"link-resolves {digest}", 0, RESOLVES_SECONDS)
-    try:
-        count = cache.incr(f"link-resolves {digest}")
-    except ValueError:
-        return  # It ran out between the two calls; the next one counts from the start.
-    if count > RESOLVES:
-        raise PaymentLinkResolutionRateLimited(retry_after=RESOLVES_SECONDS)
 
 
 class LinkRoute(ApiView):
