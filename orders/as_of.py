@@ -1,8 +1,8 @@
 """
 Orders as they stood: put together from the versions of their rows that the database kept (``orders.keeping``).
 
-What comes back looks like an order read by ``orders.selectors`` at that moment and is shown by the same serializers. The
-rooms to the right register what they put on it, so nothing here imports to the right.
+What comes back looks like an order read by ``orders.selectors`` at that moment and is shown by the same serializers.
+The rooms to the right register what they put on it, so nothing here imports to the right.
 """
 
 from collections import defaultdict
