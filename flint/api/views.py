@@ -93,7 +93,7 @@ class ApiView(APIView):
             raise MethodNotAllowed(allow=", ".join(self.allowed_methods))
         key_problem = self._take_idempotency_key(request)
         if not self.public:
-            self.perform_authentication(request)
+            self._authenticate(request)
             if request.actor.is_buyer:
                 self._check_buyer(request.actor)
             else:
@@ -121,6 +121,15 @@ class ApiView(APIView):
         except errors.FlintError as problem:
             return problem
         return None
+
+    def _authenticate(self, request) -> None:
+        try:
+            self.perform_authentication(request)
+        except errors.Conflict:
+            # A buyer whose session has ended; a route that was never open to buyers has no more to say to this one.
+            if self.verb in self.buyers:
+                raise
+            raise CheckoutSessionScopeMismatch() from None
 
     def _check_scopes(self, request, wanted: Scopes) -> None:
         if wanted is None:

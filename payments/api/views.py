@@ -104,6 +104,7 @@ class OrderPaymentIntentCollection(ApiView):
         "POST": [
             *STATE,
             "CHECKOUT_ORDER_UPDATE_FIELD_NOT_ALLOWED",
+            "PAYMENT_OPTION_NOT_ALLOWED",
             "ORDER_ALREADY_PAID",
             "AMOUNT_EXCEEDS_BALANCE",
             "CURRENCY_MISMATCH",

@@ -25,7 +25,10 @@ def test_either_header_will_do(api):
     ("headers", "code"),
     [
         ({}, "AUTH_REQUIRED"),
-        ({"X-Checkout-Session-ID": "cs_1", "X-Checkout-Session-Secret": "s"}, "AUTH_REQUIRED"),
+        ({"X-Checkout-Session-ID": "cs_1", "X-Checkout-Session-Secret": "s"}, "INVALID_CHECKOUT_SESSION"),
+        ({"X-Checkout-Session-ID": "cs_1"}, "CHECKOUT_SESSION_SECRET_REQUIRED"),
+        ({"X-Checkout-Session-Secret": "s"}, "CHECKOUT_SESSION_AUTH_REQUIRED"),
+        ({"X-Checkout-Session-ID": "cs_1", "X-Checkout-Session-Secret": "s", "X-API-Key": "a"}, "AMBIGUOUS_AUTH"),
         ({"Authorization": ""}, "INVALID_AUTHORIZATION_HEADER"),
         ({"Authorization": "Bearer"}, "INVALID_AUTHORIZATION_HEADER"),
         ({"Authorization": "Bearer a b"}, "INVALID_AUTHORIZATION_HEADER"),
