@@ -21,14 +21,17 @@ from flint.merchants.tests.factories import ApiKeyFactory, UserFactory
 from flint.testing import stories
 from flint.testing.staff import page, signed_in
 from flint.testing.stories import line
+from refunds.tests.disputing import dispute
 
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
+SALES += ("payments_message",)
 SALES += ("payments_paymentmethod",)
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
+SETUP += ("payments_messagesettings",)
 
 MAY_READ = {
     **{f"{model}_{view}": ALL for model in (*SALES, *RECONCILIATION) for view in ("changelist", "change")},
@@ -40,10 +43,16 @@ MAY_READ = {
 MAY_ACT = {
     "orders_order_refund": {OWNER, SUPPORT, FINANCE},
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
+    "orders_order_receipt": {OWNER, SUPPORT, FINANCE},
+    "orders_order_pay_link": {OWNER, SUPPORT, FINANCE},
+    "payments_messagesettings_mute": {OWNER, DEVELOPER},
     "payments_reconcilerun_start": {OWNER, FINANCE},
     "payments_reconciledifference_retry": {OWNER, FINANCE},
     "payments_reconciledifference_ignore": {OWNER, FINANCE},
     "refunds_refund_explain": {OWNER, SUPPORT, FINANCE},
+    "refunds_dispute_write_off": {OWNER, FINANCE},
+    "refunds_dispute_collect_again": {OWNER, FINANCE},
+    "refunds_dispute_note_loss": {OWNER, FINANCE},
     "payments_processornotice_retry": {OWNER, FINANCE, DEVELOPER},
     "payments_processornotice_aside": {OWNER, FINANCE, DEVELOPER},
     "stripe_processor_stripeaccount_keys": {OWNER, DEVELOPER},
@@ -87,6 +96,8 @@ def rows(merchant, environment) -> dict[str, str]:
     method = apps.get_model("payments.PaymentMethod").objects.create(
         environment=environment, customer=customer, processor="sandbox"
     )
+    message = apps.get_model("payments.Message").objects.filter(order=order).order_by("id").first()
+    apps.get_model("payments.MessageSettings").objects.create(environment=environment)
     payout = apps.get_model("payments.Payout").objects.create(
         environment=environment,
         processor="sandbox",
@@ -120,8 +131,11 @@ def rows(merchant, environment) -> dict[str, str]:
         "orders_customer": customer.id,
         "payments_paymentintent": order.payment_intents.get().id,
         "payments_paymentmethod": method.id,
+        "payments_message": message.id,
+        "payments_messagesettings": environment.id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,
+        "refunds_dispute": dispute(order, case_type="inquiry").id,
         "payments_payout": payout.id,
         "payments_balancetransaction": movement.id,
         "merchants_merchant": merchant.id,

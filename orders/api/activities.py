@@ -89,8 +89,12 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "order.message_sent": (None, "Message sent: {kind}"),
     "order.message_failed": (None, "Message could not be sent: {kind}"),
     "checkout_session.created": ("checkout_session_created", "Checkout opened"),
+    "checkout_session.completed": (None, "Checkout completed"),
+    "checkout_session.closed": (None, "Checkout closed"),
     "checkout_session.expired": ("checkout_session_expired", "Checkout expired"),
     "checkout_session.invalidated": ("checkout_session_invalidated", "Checkout no longer valid"),
+    "payment_link.resolved": (None, "Ordered through a payment link"),
+    "pay_link.created": (None, "Link to pay made"),
 }
 
 WITHOUT_DELTA = frozenset({"payment_failed", "refund_failed", "checkout_session_expired"})

@@ -42,6 +42,11 @@ def compare(environment, *, days: int = 4):
     return reconcile(environment, at=later(days=days))
 
 
+def everything(environment) -> tuple:
+    """What moved at the processor, every payout as it is stored, and how much was told."""
+    return moved(environment), list(Payout.objects.values("id", "status", "updated_at")), Event.objects.count()
+
+
 class TestImported:
     def test_a_payout_that_was_never_told_is_learned_and_told_once(self, environment, balance):
         reference = pay_out(environment)
@@ -84,23 +89,14 @@ class TestImported:
         clock.advance(later(days=5), environment.id)
         first = compare(environment, days=5)
         assert counts(first, "payout")[1] >= 3
-        before = (
-            moved(environment),
-            list(Payout.objects.values_list("id", "status", "updated_at")),
-            Event.objects.count(),
-        )
+        before = everything(environment)
 
         second = compare(environment, days=5)
 
         compared, imported, differing = counts(second, "payout")
         assert (compared, imported, differing) == (counts(first, "payout")[0], 0, 0)
         assert differences(environment) == []
-        after = (
-            moved(environment),
-            list(Payout.objects.values_list("id", "status", "updated_at")),
-            Event.objects.count(),
-        )
-        assert after == before
+        assert everything(environment) == before
 
 
 class TestDifferences:
