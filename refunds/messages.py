@@ -49,7 +49,7 @@ def refund(message: Message, language: Language) -> Letter:
     back_to = [Row(say("Back to"), paid_with(leg.payment_intent, language), detail=share(leg)) for leg in done]
     return Letter(
         subject=say("Your refund from {merchant}: {amount}", merchant=merchant, amount=amount),
-        heading=say("{amount} are on their way back to you", amount=amount),
+        heading=say("{amount} is on its way back to you", amount=amount),
         text=[
             say("Your bank usually shows a refund within 5 to 10 working days. You do not have to do anything."),
         ],

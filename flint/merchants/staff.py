@@ -17,8 +17,12 @@ class Right(StrEnum):
     DECIDE_DISPUTE = "decide_dispute"
     """Write off what a dispute took, or have it collected again."""
     ADD_NOTE = "add_note"
+    SEND_MESSAGES = "send_messages"
+    """Email a receipt again, or a link to pay."""
     READ_SETUP = "read_setup"
     """See the merchant, its environments and its API keys."""
+    MUTE_MESSAGES = "mute_messages"
+    """Say which emails the merchant writes itself."""
     READ_STAFF = "read_staff"
     HANDLE_NOTICES = "handle_notices"
     """Try a processor's notice again, or set it aside."""
@@ -40,14 +44,22 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.REFUND,
             Right.DECIDE_DISPUTE,
             Right.ADD_NOTE,
+            Right.SEND_MESSAGES,
             Right.HANDLE_NOTICES,
             Right.READ_BALANCE,
             Right.RECONCILE,
         }
     ),
-    Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE}),
+    Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.SEND_MESSAGES}),
     Role.DEVELOPER: frozenset(
-        {Right.READ_SALES, Right.READ_SETUP, Right.HANDLE_NOTICES, Right.CONNECT_PROCESSOR, Right.PLAY_PROCESSOR}
+        {
+            Right.READ_SALES,
+            Right.READ_SETUP,
+            Right.MUTE_MESSAGES,
+            Right.HANDLE_NOTICES,
+            Right.CONNECT_PROCESSOR,
+            Right.PLAY_PROCESSOR,
+        }
     ),
 }
 

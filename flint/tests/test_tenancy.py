@@ -28,6 +28,7 @@ BODIES = {
     ("patch", "/v1/orders/{order_id}/charges/{order_charge_id}"): {"name": "Bow"},
     ("post", "/v1/orders/{order_id}/discounts"): {"manual": {"name": "Gift", "amount_money": wire(eur(10))}},
     ("post", "/v1/orders/{order_id}/discounts/remove"): {"order_discount_ids": ["odi_01J00000000000000000000000"]},
+    ("post", "/v1/orders/{order_id}/send-receipt"): {"email": "ada@buyer.example"},
     ("post", "/v1/orders/{order_id}/pay"): {"action": "pay", "payment_source": {"token": "pm_card_visa"}},
     ("post", "/v1/orders/{order_id}/payment-intents"): {},
     ("post", "/v1/orders/{order_id}/payment-intents/{payment_intent_id}/capture"): {},

@@ -70,6 +70,8 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "refund.succeeded": ("refund", "Refund of {amount} paid out"),
     "refund.failed": ("refund_failed", "Refund of {amount} failed"),
     "refund.explained": (None, "Refund of {amount} explained"),
+    "refund.updated": (None, "Refund changed"),
+    "refund.handled": (None, "Failed refund dealt with"),
     "refund.canceled": (None, "Refund of {amount} canceled"),
     "dispute.created": (None, "Payment disputed"),
     "dispute.updated": (None, "Dispute updated"),

@@ -1,1 +1,1 @@
-"""Emails to buyers: an outbox written with the facts, what each kind says, how it is sent, and the receipt as a page."""
+"""Emails to buyers: an outbox written with the facts, what each kind says, how it is sent, and a receipt as a page."""

@@ -1,8 +1,8 @@
 """
 Where a buyer sees a receipt again: an address that nobody can guess, signed and not stored.
 
-It shows one order's receipt and lets nobody do anything. It works for a good year, so that it is there for a tax return,
-and an old mail that turns up in somebody else's hands says nothing.
+It shows one order's receipt and lets nobody do anything. It works for a good year, so that it is there for a tax
+return, and an old mail that turns up in somebody else's hands says nothing.
 """
 
 from datetime import timedelta

@@ -66,7 +66,7 @@ def is_muted(environment_id: str, kind: str) -> bool:
 
 
 def address_on_file(order: Order) -> str:
-    """Return where an order's buyer is written to: the contact of its payment, else its customer's; empty if unknown."""
+    """Return where an order's buyer is written to: the contact of its payment, else its customer's; empty if none."""
     if order.contact_email or not order.customer_id:
         return order.contact_email
     known = Customer.objects.filter(id=order.customer_id).order_by("id")

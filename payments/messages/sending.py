@@ -1,7 +1,7 @@
 """
-Sending what is in the outbox. A worker takes a message by a lease, talks to the mail server outside any transaction, and
-books what came of it under the order's lock. A worker that is killed in between leaves the message due again when its
-lease ends; the mail then bears the same ``Message-ID``, by which mail programs know it for the same one.
+Sending what is in the outbox. A worker takes a message by a lease, talks to the mail server outside any transaction,
+and books what came of it under the order's lock. A worker that is killed in between leaves the message due again when
+its lease ends; the mail then bears the same ``Message-ID``, by which mail programs know it for the same one.
 """
 
 from datetime import datetime, timedelta

@@ -99,7 +99,7 @@ def questions(message: Message, language: Language) -> str:
 
 
 def _pay_url(message: Message) -> str:
-    """Return an address to pay the rest of the order: the newest there is, or one made for this; none if it is closed."""
+    """Return an address to pay the rest of the order: the newest there is, or a new one; none if it is closed."""
     known = PayLink.objects.filter(order_id=message.order_id).order_by("-created_at", "-id").first()
     if known is not None and message.order.status == "open":
         return known.url
