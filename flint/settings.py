@@ -17,7 +17,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_OTEL_ENDPOINT   an OpenTelemetry collector that takes OTLP over HTTP; FLINT_OTEL_SERVICE is our name there
     STRIPE_TIMEOUT        seconds that Stripe has for an answer
     STRIPE_API_BASE       a server that speaks Stripe's API, for keys entered in the admin, if not Stripe's own
-    EMAIL_URL             where mails go, such as smtp+tls://user:password@mail.example.com:587; else they are only printed
+    EMAIL_URL             where mails go, such as smtp+tls://user:password@mail.example.com:587; else printed
     FLINT_EMAIL_FROM      the address that they come from
     FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them

@@ -12,7 +12,8 @@ def is_resumable(attempt: PaymentAttempt) -> bool:
     """
     Whether ``resume`` can move an attempt on: the buyer's step is done, or its outcome is still unknown.
 
-    Looks at the tries that the attempt carries, or reads them. A bank debit under way and a hold that waits for its capture are open, but nothing a buyer does moves them.
+    Looks at the tries that the attempt carries, or reads them. A bank debit under way and a hold that waits for its
+    capture are open, but nothing a buyer does moves them.
     """
     if attempt.status == "requires_action":
         return True

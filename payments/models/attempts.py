@@ -37,10 +37,19 @@ A = AttemptStatus
 OPEN = (A.PROCESSING, A.REQUIRES_ACTION, A.REQUIRES_CAPTURE, A.REQUIRES_RETRY, A.FINALIZING)
 
 
-SHOWN_ON_ORDER = (
-    "id environment_id order_id mode status expected_outstanding_amount currency failure_code failure_message "
-    "completed_at created_at"
-).split()
+SHOWN_ON_ORDER = [
+    "id",
+    "environment_id",
+    "order_id",
+    "mode",
+    "status",
+    "expected_outstanding_amount",
+    "currency",
+    "failure_code",
+    "failure_message",
+    "completed_at",
+    "created_at",
+]
 """The columns that an order's answer is made of."""
 
 

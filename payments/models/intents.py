@@ -39,11 +39,28 @@ UNDER_WAY = (S.PROCESSING, S.REQUIRES_ACTION)
 NOT_FINAL = (*CONFIRMABLE, *UNDER_WAY, S.REQUIRES_CAPTURE)
 
 
-SHOWN_ON_ORDER = (
-    "id environment_id order_id status amount currency tip_amount capture_method authorized_amount "
-    "authorization_expires_at captured_amount refunded_amount payment_method_id source_type source_brand source_last4 "
-    "source_bank_name source_account_type created_at updated_at"
-).split()
+SHOWN_ON_ORDER = [
+    "id",
+    "environment_id",
+    "order_id",
+    "status",
+    "amount",
+    "currency",
+    "tip_amount",
+    "capture_method",
+    "authorized_amount",
+    "authorization_expires_at",
+    "captured_amount",
+    "refunded_amount",
+    "payment_method_id",
+    "source_type",
+    "source_brand",
+    "source_last4",
+    "source_bank_name",
+    "source_account_type",
+    "created_at",
+    "updated_at",
+]
 """The columns that an order's answer is made of."""
 
 

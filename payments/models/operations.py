@@ -13,11 +13,22 @@ from flint.sealing import SealedField, Secret, Unsealable
 from orders.keeping import KeepsVersions
 from payments.processors.base import BuyerAction
 
-
-SHOWN_ON_ORDER = (
-    "id environment_id payment_intent_id attempt_id position kind amount currency answered_at result error_code "
-    "error_message captured_amount created_at"
-).split()
+SHOWN_ON_ORDER = [
+    "id",
+    "environment_id",
+    "payment_intent_id",
+    "attempt_id",
+    "position",
+    "kind",
+    "amount",
+    "currency",
+    "answered_at",
+    "result",
+    "error_code",
+    "error_message",
+    "captured_amount",
+    "created_at",
+]
 """The columns that an order's answer is made of."""
 
 

@@ -1,4 +1,4 @@
-"""Emails to buyers: what each says, in every language, that each goes out once, and that no mail server is needed to pay."""
+"""Emails to buyers: what each says, in every language; each goes out once, and no mail server is needed to pay."""
 
 from django.core import mail
 
