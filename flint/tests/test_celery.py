@@ -79,7 +79,8 @@ def test_a_broker_that_is_down_neither_fails_nor_holds_up_a_request(kind):
         )
     lost, seconds = done.stdout.split()
     assert lost == "50", done.stderr
-    assert float(seconds) < 4, "one bounded try; the others do not even try"
+    # Fifty tries of a second each would show on the fastest machine, one of them on none.
+    assert float(seconds) < 25, "one bounded try; the others do not even try"
     assert "task_left_to_the_sweep" in done.stderr
 
 
@@ -91,9 +92,9 @@ def test_postgresql_carries_messages_and_gives_back_what_nobody_finished():
     try:
         with celery.app.connection("pgmq://database", **transport) as first:
             first.SimpleQueue("flint_test").put({"word": "a"})
-            assert first.SimpleQueue("flint_test").get(timeout=2).payload == {"word": "a"}
+            assert first.SimpleQueue("flint_test").get(timeout=30).payload == {"word": "a"}
         with celery.app.connection("pgmq://database", **transport) as second:
-            again = second.SimpleQueue("flint_test").get(timeout=4)
+            again = second.SimpleQueue("flint_test").get(timeout=30)
             assert again.payload == {"word": "a"}
             again.ack()
     finally:
