@@ -140,6 +140,7 @@ event_words.update(
         "refund.explained": _explained,
         "refund.succeeded": lambda event: "Refund paid out",
         "refund.failed": _failed,
+        "refund.updated": lambda event: "Refund changed: metadata",
     }
 )
 

@@ -272,7 +272,9 @@ class RefundAllocation(Record):
     line_item = models.ForeignKey("orders.LineItem", on_delete=models.PROTECT, null=True, related_name="+")
     charge = models.ForeignKey("orders.Charge", on_delete=models.PROTECT, null=True, related_name="+")
     tax_breakdown = models.ForeignKey("orders.TaxBreakdown", on_delete=models.PROTECT, null=True, related_name="+")
-    adjustment = models.ForeignKey("refunds.RefundAdjustment", on_delete=models.PROTECT, null=True, related_name="+")
+    adjustment = models.ForeignKey(
+        "refunds.RefundAdjustment", on_delete=models.PROTECT, null=True, related_name="payouts"
+    )
     position = models.IntegerField(default=0)
     quantity = models.BigIntegerField(default=0)
     amount = models.BigIntegerField()

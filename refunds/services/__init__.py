@@ -5,6 +5,7 @@ from refunds.services.explaining import explain_refund
 from refunds.services.importing import take_in_refund
 from refunds.services.recording import record_refund, record_refused
 from refunds.services.sending import ask_about_refund, send_refund, sweep
+from refunds.services.update_refund import update_refund
 
 __all__ = [
     "ask_about_refund",
@@ -15,4 +16,5 @@ __all__ = [
     "send_refund",
     "sweep",
     "take_in_refund",
+    "update_refund",
 ]

@@ -254,7 +254,7 @@ class TestRefusals:
         elsewhere = stories.paid_order(environment).payment_intents.get()
 
         with nothing_moves(cart):
-            assert refund(api, cart, payment_intent_id=elsewhere.id).code == "PAYMENT_INTENT_NOT_FOUND"
+            assert refund(api, cart, payment_intent_id=elsewhere.id).code == "PAYMENT_INTENT_NOT_PART_OF_ORDER"
 
     def test_of_a_payment_correction_with_targets(self, api, cart, coffee):
         with nothing_moves(cart):

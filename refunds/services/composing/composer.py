@@ -1,4 +1,4 @@
-"""Working a refund out: its amount, what it gives back that nobody named, and the payments that it goes back through."""
+"""Working a refund out: its amount, what it gives back that nobody named, and the payments that it goes through."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

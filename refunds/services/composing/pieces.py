@@ -26,8 +26,8 @@ class Piece:
     """
     So much of one part: ``part`` is a line, a charge, a flat tax, or the name of what is no part of the sale.
 
-    ``amount`` is what moves, ``withheld`` what would have moved as well. With ``adjustment`` it is what an earlier refund
-    withheld of the line.
+    ``amount`` is what moves, ``withheld`` what would have moved as well. With ``adjustment`` it is what an earlier
+    refund withheld of the line.
     """
 
     part: LineItem | Charge | TaxBreakdown | str

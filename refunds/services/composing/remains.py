@@ -34,7 +34,7 @@ class Remains:
     # Parts
 
     def left_of(self, part: LineItem | Charge | TaxBreakdown) -> int:
-        """Return what of a part can still go back by itself: what was withheld of it only goes back by name, or last."""
+        """Return what of a part can go back by itself: what was withheld of it only goes back by name, or last."""
         withheld = sum(
             left.total for key, left in self.withheld.items() if self.adjustments[key].line_item_id == part.id
         )
