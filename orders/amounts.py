@@ -179,7 +179,7 @@ def price(cart: Cart) -> Priced:
     if any(subtotal < 0 for subtotal in worth.values()):
         raise ValueError("a line is never worth less than nothing")
     goods = dict(worth)
-    taken = {one.key: _take(one, goods) for one in cart.discounts if one.discount_class != "service_charge"}
+    taken = {one.key: take(one, goods) for one in cart.discounts if one.discount_class != "service_charge"}
     before = sum(worth.values())
     basis_before = before + cart.settled_subtotal
     basis_after = sum(goods.values()) + cart.settled_subtotal - cart.settled_discount
@@ -189,7 +189,7 @@ def price(cart: Cart) -> Priced:
         for charge in cart.charges
     }
     fees = dict(applied)
-    taken |= {one.key: _take(one, fees) for one in cart.discounts if one.discount_class == "service_charge"}
+    taken |= {one.key: take(one, fees) for one in cart.discounts if one.discount_class == "service_charge"}
 
     lines, charges, taxes = [], [], []
     for line in cart.lines:
@@ -232,11 +232,16 @@ def _resolve(priced: Charge | Tip, basis: int) -> int:
     return priced.amount if priced.percent is None else half_up(basis * priced.percent, HUNDRED_PERCENT)
 
 
-def _take(discount: Discount, left: dict[str, int]) -> DiscountAmounts:
-    """Take a discount out of what is left, in place, and tell how much came from where."""
+def reached_by(discount: Discount, left: dict[str, int]) -> list[str]:
+    """Return the keys of what a discount may take from."""
     # A line discount whose lines are all gone takes nothing; falling back to the other lines would give money away.
     everything = not discount.targets and discount.discount_class != "line_item"
-    keys = [key for key in left if everything or key in discount.targets]
+    return [key for key in left if everything or key in discount.targets]
+
+
+def take(discount: Discount, left: dict[str, int]) -> DiscountAmounts:
+    """Take a discount out of what is left, in place, and tell how much came from where."""
+    keys = reached_by(discount, left)
     applied = min(discount.amount, sum(left[key] for key in keys))
     parts = share(applied, [left[key] for key in keys])
     shares = tuple((key, part) for key, part in zip(keys, parts, strict=True) if part)

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from orders.api import views
+from orders.api import explanation, views
 
 urlpatterns = [
     path("v1/orders", views.OrderCollection.as_view()),
     path("v1/orders/<str:order_id>", views.OrderView.as_view()),
+    path("v1/orders/<str:order_id>/explanation", explanation.OrderExplanation.as_view()),
     path("v1/orders/<str:order_id>/close", views.OrderClosing.as_view()),
     path("v1/orders/<str:order_id>/line-items", views.LineItemCollection.as_view()),
     path("v1/orders/<str:order_id>/line-items/<str:order_line_item_id>", views.LineItemView.as_view()),

@@ -16,7 +16,7 @@ from orders.as_of import read_order_as_of
 from orders.keeping import KeepsVersions
 from orders.models import Order, RowVersion
 from orders.services import add_line_items, update_order
-from orders.tests.sales import create, money, refused
+from orders.tests.sales import create, line, money, refused
 from payments.models import PaymentOperation
 from payments.tests.acts import THREE_D_SECURE, at_once, later, pay
 from refunds.tests.histories import ACTS, History, clock, stood
@@ -115,7 +115,7 @@ def test_a_buyer_sees_the_order_of_now_only(environment, api):
     buyer = {
         "Authorization": None,
         "X-Checkout-Session-ID": launched.session.id,
-        "X-Checkout-Session-Secret": launched.secret,
+        "X-Checkout-Session-Secret": launched.checkout_auth_token,
     }
     address = f"/v1/orders/{launched.session.order_id}"
 
@@ -275,9 +275,9 @@ def test_the_number_of_statements_does_not_grow_with_the_history(api, django_ass
 
 
 def test_no_secret_is_ever_kept(api, environment):
-    """A buyer's step and the secret in a page's address are sealed where they are; no version holds them, even sealed."""
+    """A buyer's step and the secret in a page's address are sealed where they are; no version holds even that."""
+    stories.checkout(stories.open_order(environment))
     order = stories.open_order(environment)
-    stories.checkout(order)
     waiting = pay(api, order, THREE_D_SECURE)
     (action,) = waiting.data["payment_attempt"]["pending_actions"]
     assert PaymentOperation.objects.get(payment_intent__order_id=order.id).action is not None
