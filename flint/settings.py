@@ -20,6 +20,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     EMAIL_URL             where mails go, such as smtp+tls://user:password@mail.example.com:587; else printed
     FLINT_EMAIL_FROM      the address that they come from
     FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
+    FLINT_EXAMPLE_API_KEY the sandbox key that /examples/ sells with; else that of the demo merchant that `up` makes
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
 """
 
@@ -80,6 +81,8 @@ OTEL_ENDPOINT = env.str("FLINT_OTEL_ENDPOINT", default="").rstrip("/")
 OTEL_SERVICE = env.str("FLINT_OTEL_SERVICE", default="flint")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 NOTICES_KEPT_DAYS = env.int("FLINT_NOTICES_KEPT_DAYS", default=90)
+
+EXAMPLE_API_KEY = env.str("FLINT_EXAMPLE_API_KEY", default="")
 
 IS_HTTPS = BASE_URL.startswith("https://")
 # Health checks come from this machine, sandbox notices from a worker.

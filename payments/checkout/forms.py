@@ -81,7 +81,7 @@ def amount_of(text: str, currency: str, language: Language) -> Money:
     :raises BadForm: if it is anything else, nothing, or too much.
     """
     digits = exponent(currency)
-    found = re.fullmatch(r"([0-9]{0,10})(?:[.,]([0-9]*))?", re.sub(r"[^0-9.,-]", "", text))
+    found = re.fullmatch(r"([0-9]{0,10})(?:[.,]([0-9]*))?", re.sub(r"[\s\u20ac$\u00a3\u00a5]", "", text))
     decimals = (found[2] or "") if found else ""
     amount = int((found[1] + decimals.ljust(digits, "0")) or "0") if found and len(decimals) <= digits else 0
     if not 0 < amount <= MAX_AMOUNT:

@@ -134,6 +134,7 @@ def _link(short: str) -> PaymentLink:
 
 
 def _launch(session: CheckoutSession) -> HttpResponse:
+    session.refresh_from_db(fields=["launch_secret"])  # Sealed now, if it was only just made.
     response = HttpResponseRedirect(reverse("checkout_launch", args=[session.id, session.launch_secret.reveal()]))
     response.status_code = 303
     return guarded(response)

@@ -41,7 +41,7 @@ Ctrl-C stops everything; the data stays in {data}, logs are in {data}/logs.
 """
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PLACES = {"admin": "/admin/", "API pages": "/docs", "API document": "/v1/openapi.json", "hosted page": "/checkout"}
+PLACES = {"admin": "/admin/", "API pages": "/docs", "API document": "/v1/openapi.json", "example": "/examples/embedded"}
 
 
 class Command(BaseCommand):

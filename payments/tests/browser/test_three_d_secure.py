@@ -83,8 +83,8 @@ def test_who_closed_the_banks_tab_after_passing_has_paid(browser, session):
     elsewhere.goto(page.get_by_role("link", name="Continue to your bank").get_attribute("href"))
     # The bank has heard it, but its window goes before it leads back.
     elsewhere.route("**/payment-returns/**", lambda route: route.abort())
-    elsewhere.get_by_role("button", name="Pass authentication").click(no_wait_after=True)
-    elsewhere.wait_for_event("requestfailed")
+    with elsewhere.expect_event("requestfailed"):
+        elsewhere.get_by_role("button", name="Pass authentication").click(no_wait_after=True)
     elsewhere.close()
 
     see_paid(page)  # It looked again by itself.
