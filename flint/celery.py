@@ -34,6 +34,7 @@ SWEEPS = {
     "payments.tasks.erase_addresses": 3600,
     "refunds.tasks.sweep": 10,
     "refunds.tasks.sweep_disputes": 60,
+    "refunds.tasks.sweep_surplus": 60,
     "payments.tasks.start_reconciling": 60,
     "payments.processors.sandbox.tasks.advance": 5,
     "payments.processors.sandbox.tasks.deliver_notices": 5,

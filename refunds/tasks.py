@@ -19,6 +19,13 @@ def sweep() -> int:
     return sweep()
 
 
+@shared_task(name="refunds.tasks.sweep_surplus")
+def sweep_surplus() -> int:
+    from refunds.services import sweep_surplus
+
+    return sweep_surplus()
+
+
 @shared_task(name="refunds.tasks.sweep_disputes")
 def sweep_disputes() -> int:
     from refunds.services import disputes

@@ -26,8 +26,8 @@ from refunds.tests.disputing import dispute
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
-SALES += ("payments_message",)
-SALES += ("payments_paymentmethod",)
+SALES += ("payments_message", "payments_checkoutsession")
+SALES += ("payments_paymentmethod", "payments_paymentlink")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
@@ -45,11 +45,19 @@ MAY_ACT = {
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
     "orders_order_receipt": {OWNER, SUPPORT, FINANCE},
     "orders_order_pay_link": {OWNER, SUPPORT, FINANCE},
+    "orders_order_pay_address": {OWNER, SUPPORT, FINANCE},
+    "payments_paymentlink_switch": {OWNER, FINANCE},
+    "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
     "payments_messagesettings_mute": {OWNER, DEVELOPER},
     "payments_reconcilerun_start": {OWNER, FINANCE},
     "payments_reconciledifference_retry": {OWNER, FINANCE},
     "payments_reconciledifference_ignore": {OWNER, FINANCE},
     "refunds_refund_explain": {OWNER, SUPPORT, FINANCE},
+    "refunds_refund_try_again": {OWNER, SUPPORT, FINANCE},
+    "refunds_refund_paid_outside": {OWNER, SUPPORT, FINANCE},
+    "refunds_refund_set_aside": {OWNER, SUPPORT, FINANCE},
+    "refunds_refund_ask": {OWNER, SUPPORT, FINANCE},
+    "orders_order_surplus": {OWNER, SUPPORT, FINANCE},
     "refunds_dispute_write_off": {OWNER, FINANCE},
     "refunds_dispute_collect_again": {OWNER, FINANCE},
     "refunds_dispute_note_loss": {OWNER, FINANCE},
@@ -131,7 +139,9 @@ def rows(merchant, environment) -> dict[str, str]:
         "orders_customer": customer.id,
         "payments_paymentintent": order.payment_intents.get().id,
         "payments_paymentmethod": method.id,
+        "payments_paymentlink": stories.payment_link(environment).id,
         "payments_message": message.id,
+        "payments_checkoutsession": stories.checkout(stories.open_order(environment)).session.id,
         "payments_messagesettings": environment.id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,

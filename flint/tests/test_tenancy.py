@@ -39,6 +39,9 @@ BODIES = {
     ("post", "/v1/payment-intents/{payment_intent_id}/capture"): {},
     ("post", "/v1/payment-intents/{payment_intent_id}/cancel"): {},
     ("post", "/v1/payment-methods/{payment_method_id}/set-default"): None,
+    ("patch", "/v1/refunds/{refund_id}"): {"metadata": {"shelf": "3"}},
+    ("post", "/v1/orders/{order_id}/pay-link"): None,
+    ("patch", "/v1/payment-links/{payment_link_id}"): {"name": "New"},
     ("patch", "/v1/checkout-sessions/{checkout_session_id}"): {"metadata": {"shelf": "3"}},
     ("post", "/v1/checkout-sessions/{checkout_session_id}/close"): {},
 }
@@ -66,6 +69,7 @@ def theirs(environment) -> dict[str, str]:
         "payment_method_id": stories.saved_card(customer).id,
         "refund_id": refund.id,
         "dispute_id": dispute(order, case_type="inquiry").id,
+        "payment_link_id": stories.payment_link(environment).id,
         "checkout_session_id": stories.checkout(stories.open_order(environment)).session.id,
         **balance(environment, refund),
     }
@@ -100,13 +104,19 @@ def fill(template: str, ids: dict[str, str]) -> str:
 
 
 def operations() -> list[tuple[str, str]]:
-    """Every operation of the served document that names something in its path."""
+    """Every operation of the served document that names something in its path, and is not open to anybody anyway."""
     return [
         (method, template)
         for template, methods in document()["paths"].items()
-        for method in methods
-        if "{" in template and method in ("get", "post", "patch", "delete")
+        for method, operation in methods.items()
+        if "{" in template and method in ("get", "post", "patch", "delete") and operation.get("security")
     ]
+
+
+def test_only_what_buyers_follow_without_a_key_is_open_to_anybody():
+    named = {path for path in document()["paths"] if "{" in path}
+    closed = {path for _, path in operations()}
+    assert named - closed == {f"/v1/payment-links/{{payment_link_id}}/{verb}" for verb in ("public", "resolve")}
 
 
 def snapshot() -> dict[str, list]:

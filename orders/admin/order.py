@@ -18,6 +18,7 @@ from orders.admin.page import hidden_badge, page_of
 from orders.admin.registry import OrderAction, order_actions
 from orders.admin.searching import matching
 from orders.models import Order
+from orders.models.orders import OVER_COLLECTED, Status
 from orders.services.notes import MAX_NOTE_LENGTH
 
 RECENT = 1000
@@ -51,6 +52,26 @@ class HiddenFilter(admin.SimpleListFilter):
         return queryset.filter(is_hidden=self.value() == "payment") if self.value() else queryset
 
 
+class WorkFilter(admin.SimpleListFilter):
+    """Keeps to orders that hold money nobody owed. What came in on a closed order is late; it closed owing nothing."""
+
+    title = "what is left to do"
+    parameter_name = "work"
+
+    def lookups(self, request: HttpRequest, model_admin: ReadOnlyAdmin) -> list[tuple[str, str]]:
+        return [("over_collected", "Paid too much"), ("late", "Paid after it was closed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() not in ("over_collected", "late"):
+            return queryset
+        return over_collected(queryset, is_late=self.value() == "late")
+
+
+def over_collected(orders: QuerySet, *, is_late: bool) -> QuerySet:
+    """Keep to orders that collected more than they are owed, after they were closed or before."""
+    return orders.filter(OVER_COLLECTED, status=Status.CLOSED if is_late else Status.OPEN)
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     """Finds an order, shows it whole, and lets staff act on it by the buttons that rooms registered."""
@@ -61,6 +82,7 @@ class OrderAdmin(ReadOnlyAdmin):
     list_display += ("environment_column",)
     list_display_links = ("number",)
     list_filter = (
+        WorkFilter,
         "status",
         "payment_status",
         "refund_status",
@@ -79,6 +101,13 @@ class OrderAdmin(ReadOnlyAdmin):
             return queryset, False
         found = matching(term, access_of(request.user).environment_ids(self.right))
         return queryset.filter(id__in=found) if found is not None else queryset.none(), False
+
+    def waiting(self, request: HttpRequest) -> list[tuple[str, int, str]]:
+        rows = self.get_queryset(request).order_by()
+        return [
+            ("open orders were paid too much", over_collected(rows, is_late=False).count(), "work=over_collected"),
+            ("orders were paid after they were closed", over_collected(rows, is_late=True).count(), "work=late"),
+        ]
 
     def extra_urls(self) -> list[URLPattern]:
         return [

@@ -1,10 +1,9 @@
-"""Explaining a refund that was found at the processor: a form on its page, and the filter that is the work list."""
+"""Explaining a refund that was found at the processor: a form on its page."""
 
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import reverse
 
@@ -12,7 +11,7 @@ from flint.admin import staff_actor
 from flint.errors import FlintError
 from flint.merchants.staff import Right, access_of
 from refunds import services
-from refunds.models import Reason, Refund, RefundOrigin
+from refunds.models import Reason, Refund
 from refunds.services.explaining import MAX_MESSAGE
 
 EFFECTS = (
@@ -27,28 +26,6 @@ class ExplainForm(forms.Form):
     reason = forms.ChoiceField(choices=[("", "Choose a reason"), *((each.value, each.label) for each in Reason)])
     reason_message = forms.CharField(required=False, max_length=MAX_MESSAGE, strip=True)
     balance_effect = forms.ChoiceField(choices=EFFECTS)
-
-
-class ExplainFilter(admin.SimpleListFilter):
-    """Keeps to what was found at the processor and waits for an explanation."""
-
-    title = "what is left to do"
-    parameter_name = "work"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("explain", "To be explained"), ("processor", "Made at the processor")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if not self.value():
-            return queryset
-        found = queryset.filter(origin=RefundOrigin.PROCESSOR)
-        return found.filter(explained_at__isnull=True) if self.value() == "explain" else found
-
-
-def waiting(refunds: QuerySet) -> list[tuple[str, int, str]]:
-    """Return what the start page says of refunds that wait for an explanation."""
-    count = refunds.order_by().filter(origin=RefundOrigin.PROCESSOR, explained_at__isnull=True).count()
-    return [("refunds made at the processor wait to be explained", count, "work=explain")]
 
 
 def explain_context(request: HttpRequest, refund: Refund) -> dict[str, Any]:

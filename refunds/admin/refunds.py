@@ -1,6 +1,7 @@
 """Refunds in the admin: their part of the order page, a page each, and the button that makes one."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -29,9 +30,10 @@ from orders.models import Order
 from payments.admin import order_link, source_text
 from payments.models import PaymentIntent
 from refunds import services
-from refunds.admin.explaining import ExplainFilter, explain_context, explain_view, waiting
+from refunds.admin import working
+from refunds.admin.explaining import explain_context, explain_view
 from refunds.forms import RefundForm
-from refunds.models import Refund, RefundAllocation, RefundLeg, RefundOrigin
+from refunds.models import UNDONE, Refund, RefundAllocation, RefundLeg, RefundOrigin
 
 
 def _load(order: Order) -> SectionContent:
@@ -74,6 +76,8 @@ def _parts(refund: Refund) -> str:
 
 
 def _origin(refund: Refund) -> str:
+    if refund.origin == RefundOrigin.SURPLUS:
+        return "Made of what was paid beyond what was owed."
     if refund.origin != RefundOrigin.PROCESSOR:
         return ""
     return "Made at the processor, to be explained." if refund.is_unexplained else "Made at the processor."
@@ -134,12 +138,26 @@ def _explained(event: Event) -> str:
     return f"{_because('Refund explained')(event)}{owed}"
 
 
+HANDLED = {
+    "tried_again": "Failed refund tried again",
+    "paid_outside": "Failed refund noted as paid outside",
+    "set_aside": "Failed refund set aside",
+}
+
+
+def _handled(event: Event) -> str:
+    text = event.data.get("text")
+    what = HANDLED.get(event.data.get("handling", ""), "Failed refund dealt with")
+    return f"{what}: {text}" if text else what
+
+
 event_words.update(
     {
         "refund.created": _created,
         "refund.explained": _explained,
         "refund.succeeded": lambda event: "Refund paid out",
         "refund.failed": _failed,
+        "refund.handled": _handled,
         "refund.updated": lambda event: "Refund changed: metadata",
     }
 )
@@ -233,36 +251,52 @@ class RefundAdmin(ReadOnlyAdmin):
     icon = "undo"
     rank = 3
     list_display = ("amount_column", "status_badge", "order_column", "reason_column", "created", "environment_column")
-    list_filter = (ExplainFilter, "status", "reason", "created_at", EnvironmentFilter)
+    list_filter = (working.WorkFilter, "status", "reason", "created_at", EnvironmentFilter)
     list_select_related = ("order", "environment__merchant")
     search_fields = ("id",)
     search_help_text = "Refund id"
     fields = ("id", "order_column", "status_badge", "amount_column", "reason_column", "reason_message")
-    fields += ("origin_column", "balance_effect", "failure", "legs", "external_reference_id", "created")
+    fields += ("origin_column", "balance_effect", "failure", "handled", "legs", "external_reference_id", "created")
     readonly_fields = fields
-    change_form_outer_before_template = "admin/refunds/explain.html"
+    change_form_outer_before_template = "admin/refunds/work.html"
 
     def extra_urls(self) -> list[URLPattern]:
-        explain = self.admin_site.admin_view(self.explain_view)
-        return [path("<str:object_id>/explain/", explain, name="refunds_refund_explain")]
+        views = {
+            "explain": (explain_view, "explain"),
+            "try-again": (working.try_again_view, "try_again"),
+            "paid-outside": (working.paid_outside_view, "paid_outside"),
+            "set-aside": (working.set_aside_view, "set_aside"),
+            "ask": (working.ask_view, "ask"),
+        }
+        return [
+            path(
+                f"<str:object_id>/{where}/",
+                self.admin_site.admin_view(self._serving(view)),
+                name=f"refunds_refund_{name}",
+            )
+            for where, (view, name) in views.items()
+        ]
 
     def waiting(self, request: HttpRequest) -> list[tuple[str, int, str]]:
-        return waiting(self.get_queryset(request))
+        return working.waiting(self.get_queryset(request))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
-        """Show a refund, with the form that explains it where it needs one."""
+        """Show a refund, with the forms that end what is left to do about it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        more = explain_context(request, self.find(request, object_id))
+        refund = self.find(request, object_id)
+        more = {**explain_context(request, refund), **working.work_context(request, refund)}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
-    def explain_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Say why a refund was made at the processor."""
-        refund = self.find(request, object_id)
-        self.refuse_unless(request, Right.REFUND, refund)
-        return explain_view(request, refund)
+    def _serving(self, act: Callable[[HttpRequest, Refund], HttpResponse]) -> Callable[..., HttpResponse]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            refund = self.find(request, object_id)
+            self.refuse_unless(request, Right.REFUND, refund)
+            return act(request, refund)
+
+        return view
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
         term = search_term.strip()
@@ -291,6 +325,15 @@ class RefundAdmin(ReadOnlyAdmin):
     @admin.display(description="Failure")
     def failure(self, refund: Refund) -> str:
         return words(refund.failure_reason) if refund.failure_reason else "–"
+
+    @admin.display(description="Dealt with")
+    def handled(self, refund: Refund) -> str:
+        if refund.status not in UNDONE:
+            return "–"
+        if refund.handled_at is None:
+            return "Not yet"
+        again = f" as {refund.tried_again_as_id}" if refund.tried_again_as_id else ""
+        return f"{words(refund.handling)}{again}"
 
     @admin.display(description="Goes back to")
     def legs(self, refund: Refund) -> str:

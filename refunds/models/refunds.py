@@ -165,7 +165,8 @@ class RefundLeg(StatefulRecord):
     ``sent_at`` is set, and committed, before the call is made; ``answered_at`` when the outcome is first known. A
     refund found at the processor has a leg that is not sent from here, and another one, with the same ``reference``,
     for a part of it that could only be booked later. ``is_correction``: staff found it to be a correction of the
-    payment, so that its allocations give back no part of the order any more.
+    payment, so that its allocations give back no part of the order any more. ``is_handled``: it failed, and
+    somebody has dealt with that.
     """
 
     id = PublicIdField(prefix="rfl")
@@ -180,6 +181,7 @@ class RefundLeg(StatefulRecord):
     tip_amount = models.BigIntegerField(default=0)
     credit_amount = models.BigIntegerField(default=0)
     is_correction = models.BooleanField(default=False)
+    is_handled = models.BooleanField(default=False)
     failure_reason = models.CharField(max_length=40, blank=True)
     reference = models.CharField(max_length=255, blank=True)
     sent_at = models.DateTimeField(null=True)

@@ -195,13 +195,14 @@ def _reassess(refund: Refund, legs: Sequence[RefundLeg]) -> None:
     if len(statuses) == 1:
         status = statuses.pop()
     elif not statuses & set(UNSETTLED):
-        status = R.PARTIALLY_SUCCEEDED
+        status = R.PARTIALLY_SUCCEEDED if R.SUCCEEDED in statuses else R.FAILED
     else:
         status = R.REQUIRES_ACTION if R.REQUIRES_ACTION in statuses else R.PENDING
     if status != refund.status:
         reason = next((leg.failure_reason for leg in legs if leg.failure_reason), "")
         refund.become(status=status, failure_reason=reason)
-        refund.save(update_fields=["status", "failure_reason", "updated_at"])
+        refund.handled_at = None
+        refund.save(update_fields=["status", "failure_reason", "handled_at", "updated_at"])
 
 
 def _plan_check(leg: RefundLeg, at: datetime) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import structlog
+from django.db.models import Q
 from django.utils import timezone
 
 from flint import actors
@@ -52,7 +53,7 @@ def ask_about_refund(refund_leg_id: str, *, actor: Actor, at: datetime | None = 
         return
     if state is not None:
         record_refund(state, actor=actor, at=at)
-    elif leg.is_unsettled and leg.refund.origin == RefundOrigin.FLINT and at - leg.sent_at >= RESEND_AFTER:
+    elif leg.is_unsettled and leg.refund.origin != RefundOrigin.PROCESSOR and at - leg.sent_at >= RESEND_AFTER:
         _send(leg, actor=actor, at=at)
 
 
@@ -81,7 +82,7 @@ def sweep(*, at: datetime | None = None) -> int:
 def _claim(refund_leg_id: str, actor: Actor, at: datetime) -> RefundLeg | None:
     """Mark a leg as sent, before it is; None if it was already. One statement, so only one caller ever sends it."""
     waiting = RefundLeg.objects.of(actor).filter(
-        id=refund_leg_id, sent_at__isnull=True, status__in=UNSETTLED, refund__origin=RefundOrigin.FLINT
+        ~Q(refund__origin=RefundOrigin.PROCESSOR), id=refund_leg_id, sent_at__isnull=True, status__in=UNSETTLED
     )
     if not waiting.update(sent_at=at, next_check_at=at + FIRST_CHECK_AFTER, updated_at=timezone.now()):
         return None
