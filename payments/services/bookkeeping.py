@@ -109,7 +109,8 @@ def _plans(movements: Sequence[BalanceTransaction], processor: str, actor: Actor
     odd = {
         (row.source_kind, row.source_reference)
         for row in movements
-        if (found := known.get((row.source_kind, row.source_reference))) and row.amount not in found.booked
+        if row.source_kind
+        and ((found := known.get((row.source_kind, row.source_reference))) is None or row.amount not in found.booked)
     }
     sums = _sums(odd, processor, actor)
     plans = {}
@@ -140,7 +141,8 @@ def _plan(row: BalanceTransaction, known: Explanation | None, total: int | None,
     if known is None:
         if at - row.occurred_at < UNKNOWN_AFTER:
             return None
-        return Plan(adjustment_amount=row.amount, is_explained=False)
+        # What came back whole, such as a refund that failed before anybody here heard of it, leaves nothing to explain.
+        return Plan(adjustment_amount=row.amount, is_explained=total == 0)
     is_same = known.currency == row.currency
     if row.amount in known.booked or (is_same and total == sum(known.booked)):
         ours = row.amount

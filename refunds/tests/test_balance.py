@@ -128,3 +128,13 @@ def test_a_dispute_that_was_over_before_it_was_heard_of_is_explained(environment
     assert_balance(environment, **at_the_processor(environment))
     assert not BalanceTransaction.objects.filter(is_explained=False).exists()
     assert not LedgerEntry.objects.filter(kind="adjustment").exists()
+
+
+def test_a_refund_that_failed_before_it_was_heard_of_leaves_nothing_to_explain(environment, sale):
+    made = dashboard.refund(environment_id=environment.id, reference=reference_of(sale), money=eur(1_000))
+    dashboard.fail_refund(environment_id=environment.id, reference=made.reference)
+    stories.deliver_notices(environment)
+    sync(environment, at=later(hours=2))
+    assert_balance(environment, **at_the_processor(environment))
+    assert_books(sale, refunded=0, refund_pending=0)
+    assert not BalanceTransaction.objects.filter(is_explained=False).exists()
