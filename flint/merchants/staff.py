@@ -19,6 +19,10 @@ class Right(StrEnum):
     ADD_NOTE = "add_note"
     SEND_MESSAGES = "send_messages"
     """Email a receipt again, or a link to pay."""
+    CLOSE_CHECKOUT = "close_checkout"
+    """End the checkout that a buyer was given."""
+    SWITCH_LINK = "switch_link"
+    """Take a payment link out of use, and put it back."""
     READ_SETUP = "read_setup"
     """See the merchant, its environments and its API keys."""
     MUTE_MESSAGES = "mute_messages"
@@ -45,12 +49,16 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.DECIDE_DISPUTE,
             Right.ADD_NOTE,
             Right.SEND_MESSAGES,
+            Right.CLOSE_CHECKOUT,
+            Right.SWITCH_LINK,
             Right.HANDLE_NOTICES,
             Right.READ_BALANCE,
             Right.RECONCILE,
         }
     ),
-    Role.SUPPORT: frozenset({Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.SEND_MESSAGES}),
+    Role.SUPPORT: frozenset(
+        {Right.READ_SALES, Right.REFUND, Right.ADD_NOTE, Right.SEND_MESSAGES, Right.CLOSE_CHECKOUT}
+    ),
     Role.DEVELOPER: frozenset(
         {
             Right.READ_SALES,

@@ -19,7 +19,8 @@ from orders.models import Customer, Order
 from orders.services import create_order
 from payments import inbound
 from payments import services as payments
-from payments.models import PaymentMethod
+from payments.models import PaymentLink, PaymentMethod
+from payments.services.links.changing import create_link
 from payments.services.pay import Paid
 from payments.services.sessions.launching import Launched, create_session
 from refunds import services as refunds
@@ -85,6 +86,12 @@ def held_order(environment: Environment, *, total: int = 10_000) -> Order:
 def checkout(order: Order, **data: Any) -> Launched:
     """Open a checkout session on an order. Returns it with the secret that lets its buyer in."""
     return create_session(data={"order_id": order.id, **data}, actor=actors.system(order.environment_id, "Story"))
+
+
+def payment_link(environment: Environment, **data: Any) -> PaymentLink:
+    """Make a payment link that offers one line, or what ``data`` of a validated request says."""
+    wanted = {"name": "Sale", "payment_link_type": "standard", "line_items": [line(1_200, name="Mug")], **data}
+    return create_link(data=wanted, actor=actor_in(environment))
 
 
 def refund(order: Order, **data: Any) -> Refund:

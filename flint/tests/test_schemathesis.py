@@ -54,6 +54,7 @@ def calls(environment, api, one_connection):
         "order_payment_attempt_id": [attempt.id for order in orders for attempt in order.payment_attempts.all()],
         "payment_method_id": [stories.saved_card(customer).id],
         "refund_id": [refund.id],
+        "payment_link_id": [stories.payment_link(environment).id],
         "customer_id": [customer.id],
     }
     schema = schemathesis.openapi.from_dict(document())

@@ -2,18 +2,22 @@
 
 from payments.admin import checkout  # noqa: F401
 from payments.admin.balances import BalanceTransactionAdmin, PayoutAdmin
+from payments.admin.links import PaymentLinkAdmin
 from payments.admin.messages import MessageAdmin, MessageSettingsAdmin
 from payments.admin.methods import PaymentMethodAdmin
 from payments.admin.notices import ProcessorNoticeAdmin
 from payments.admin.payments import PaymentIntentAdmin, order_link, source_text
 from payments.admin.reconciling import ReconcileDifferenceAdmin, ReconcileRunAdmin
+from payments.admin.sessions import CheckoutSessionAdmin
 
 __all__ = [
     "BalanceTransactionAdmin",
+    "CheckoutSessionAdmin",
     "MessageAdmin",
     "MessageSettingsAdmin",
     "PayoutAdmin",
     "PaymentIntentAdmin",
+    "PaymentLinkAdmin",
     "PaymentMethodAdmin",
     "ProcessorNoticeAdmin",
     "ReconcileDifferenceAdmin",
