@@ -64,7 +64,7 @@ def history_of(order: Order, page: int = 1) -> History:
     """Return a page of an order's history, by event number; events are numbered without gaps, so none is missing."""
     pages = max(-(-order.event_count // PAGE), 1)
     page = min(max(page, 1), pages)
-    numbers = (PAGE * (page - 1) + 1, PAGE * page)
+    numbers = (PAGE * (page - 1) + 1, min(PAGE * page, order.event_count))
     events = Event.objects.filter(order_id=order.id, sequence__range=numbers).order_by("sequence")
     rows = {event.id: _row(event) for event in events}
     entries = LedgerEntry.objects.filter(

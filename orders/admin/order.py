@@ -1,5 +1,6 @@
 """The order list and the page of one order."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,6 +15,7 @@ from flint.errors import FlintError
 from flint.merchants.staff import Right, access_of
 from orders import services
 from orders.admin import words  # noqa: F401 - describes the events of orders
+from orders.admin.moments import as_it_stood, moment_of
 from orders.admin.page import hidden_badge, page_of
 from orders.admin.registry import OrderAction, order_actions
 from orders.admin.searching import matching
@@ -125,11 +127,20 @@ class OrderAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
-        """Show an order. There is no form behind it."""
+        """Show an order, as it is or as it stood at the moment ``as_of``. There is no form behind it."""
         order = self.find(request, object_id)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        return self._page(request, order)
+        text = request.GET.get("as_of")
+        if not text:
+            return self._page(request, order)
+        try:
+            at = moment_of(text, order.environment.merchant.reporting_timezone)
+            stood = as_it_stood(order, at=at, actor=staff_actor(request, order.environment_id))
+        except FlintError as refusal:
+            messages.error(request, refusal.message)
+            return self._page(request, order, status=400)
+        return self._page(request, stood, at=at)
 
     def note_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Add a note; a refused one comes back to be corrected."""
@@ -154,12 +165,14 @@ class OrderAdmin(ReadOnlyAdmin):
 
         return view
 
-    def _page(self, request: HttpRequest, order: Order, *, status: int = 200, **more: Any) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, order: Order, *, status: int = 200, at: datetime | None = None, **more: Any
+    ) -> HttpResponse:
         access = access_of(request.user)
-        may_add_note = access.may(Right.ADD_NOTE, order.environment_id)
+        may_add_note = at is None and access.may(Right.ADD_NOTE, order.environment_id)
         buttons = [
             {"label": each.label, "icon": each.icon, "url": reverse(f"admin:orders_order_{each.name}", args=[order.id])}
-            for each in order_actions
+            for each in ([] if at else order_actions)
             if access.may(each.right, order.environment_id) and each.is_offered(order)
         ]
         context = {
@@ -170,7 +183,12 @@ class OrderAdmin(ReadOnlyAdmin):
             "buttons": buttons,
             "may_add_note": may_add_note,
             "note_limit": MAX_NOTE_LENGTH,
-            **page_of(order, history_page=request.GET.get("history", "")),
+            **page_of(
+                order,
+                actor=staff_actor(request, order.environment_id),
+                history_page=request.GET.get("history", ""),
+                at=at,
+            ),
             **more,
         }
         request.current_app = self.admin_site.name

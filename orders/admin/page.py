@@ -1,13 +1,16 @@
 """What the page of one order shows, read in a fixed number of statements."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from flint.actors import Actor
 from flint.admin import badge, badges, environment_badge, words
 from flint.events.models import Event
 from flint.money import Money
 from orders.admin.history import history_of
 from orders.admin.registry import Figure, order_sections
+from orders.admin.why import why
 from orders.models import Charge, Discount, LineItem, Order, TaxBreakdown
 
 NEWEST_NOTES = 5
@@ -29,11 +32,16 @@ class PartRow:
     hint: str = ""
 
 
-def page_of(order: Order, *, history_page: str = "") -> dict[str, Any]:
-    """Return the context of the order page, with what the rooms to the right show on it."""
+def page_of(order: Order, *, actor: Actor, history_page: str = "", at: datetime | None = None) -> dict[str, Any]:
+    """
+    Return the context of the order page, with what the rooms to the right show on it.
+
+    As of a moment, ``order`` is the order as it stood, and what other rooms show of now is left out.
+    """
     page = int(history_page) if history_page.isascii() and history_page.isdigit() and len(history_page) < 9 else 1
-    sections = [(section.template, section.load(order)) for section in order_sections]
-    notes = Event.objects.filter(order_id=order.id, type="order.note_added").order_by("-sequence")[:NEWEST_NOTES]
+    sections = [(section.template, section.load(order)) for section in ([] if at else order_sections)]
+    notes = Event.objects.filter(order_id=order.id, type="order.note_added", sequence__lte=order.event_count)
+    notes = notes.order_by("-sequence")[:NEWEST_NOTES]
     return {
         "order": order,
         "zone": order.environment.merchant.reporting_timezone,
@@ -45,6 +53,8 @@ def page_of(order: Order, *, history_page: str = "") -> dict[str, Any]:
         "more_figures": [*_more_figures(order), *(figure for _, content in sections for figure in content.figures)],
         "parts": _parts(order),
         "sums": _sums(order),
+        "why": why(order, actor=actor, at=at),
+        "as_of": at,
         "sections": [{"template": template, **content.context} for template, content in sections],
         "notes": list(notes),
         "history": history_of(order, page),
@@ -78,10 +88,10 @@ def _more_figures(order: Order) -> list[Figure]:
 
 
 def _parts(order: Order) -> list[PartRow]:
-    taxes = list(order.tax_breakdowns.order_by("position"))
-    rows = [_line_row(line, order, taxes) for line in order.line_items.order_by("position")]
-    rows += [_charge_row(charge, order, taxes) for charge in order.charges.order_by("position")]
-    rows += [_discount_row(discount, order) for discount in order.discounts.order_by("position")]
+    taxes = list(order.tax_breakdowns.all())
+    rows = [_line_row(line, order, taxes) for line in order.line_items.all()]
+    rows += [_charge_row(charge, order, taxes) for charge in order.charges.all()]
+    rows += [_discount_row(discount, order) for discount in order.discounts.all()]
     if order.tip_amount:
         rows.append(
             PartRow(

@@ -48,7 +48,7 @@ RESOURCES = {"paymentintent": "payment_intent"}
 class ExplanationDoesNotAddUp(FlintError):
     code = "EXPLANATION_DOES_NOT_ADD_UP"
     message = (
-        "What this order shows, its rows and its ledger do not tell the same, so nothing is explained. That is a defect "
+        "What this order shows, its rows and its ledger do not tell the same, so nothing is explained. It is a defect "
         "of this installation. Whoever runs it finds the difference in the log. Do not act on these amounts before."
     )
 
