@@ -147,6 +147,7 @@ class TestOneFolder:
         assert said.count("curl -s ") == 3
         assert ready["api_key"] in said
         assert install.home.secret_key not in said
+        assert "order.created" not in said, "the demo merchant's sales are no news"
 
     def test_a_second_one_on_the_same_folder_is_refused_and_the_first_goes_on(self, install):
         second = install.refused()
