@@ -1,6 +1,5 @@
 """The outbox: written with the fact, sent once, by whoever comes first, and again later where nobody took it."""
 
-import threading
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 
@@ -11,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flint.celery import collecting
+from flint.languages import Language
 from flint.testing import stories
 from flint.testing.secrets import everything_logged
 from flint.testing.stories import actor_in
@@ -29,7 +29,6 @@ class MailServer(EmailBackend):
 
     failure: Exception | None = None
     calls = 0
-    together: threading.Barrier | None = None
 
     def send_messages(self, messages):
         type(self).calls += 1
@@ -168,14 +167,8 @@ def test_logs_tell_neither_whom_nor_what(environment, server):
     lines = written.getvalue()
     assert "message.sent" in lines and "message.later" in lines
     assert ADA not in lines
-    token = receipt_url(order, stories_language()).split("/r/")[1].split("?")[0]
+    token = receipt_url(order, Language("en")).split("/r/")[1].split("?")[0]
     assert token.rpartition(".")[2] not in lines and "/r/" not in lines
-
-
-def stories_language():
-    from flint.languages import Language
-
-    return Language("en")
 
 
 def test_an_address_is_erased_in_time_and_known_again(environment, server, settings):
