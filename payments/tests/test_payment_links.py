@@ -241,3 +241,24 @@ def test_a_link_that_is_not_there_is_named_so(api):
         api.post(f"/v1/payment-links/{MISSING}/resolve", {"resolution_context": "x"}, key="k"),
     ):
         assert (answer.status_code, answer.code) == (404, "PAYMENT_LINK_NOT_FOUND")
+
+
+STATEMENTS_OF_A_LIST = 2
+STATEMENTS_OF_THE_PUBLIC_VIEW = 1
+
+
+def test_a_list_takes_as_many_statements_for_many(api, django_assert_num_queries):
+    make(api)
+    api.get("/v1/payment-links")
+    with django_assert_num_queries(STATEMENTS_OF_A_LIST):
+        assert len(api.get("/v1/payment-links").data) == 1
+    for _ in range(4):
+        make(api)
+    with django_assert_num_queries(STATEMENTS_OF_A_LIST):
+        assert len(api.get("/v1/payment-links").data) == 5
+
+
+def test_the_public_view_is_one_read(api, django_assert_num_queries):
+    link = make(api)["payment_link_id"]
+    with django_assert_num_queries(STATEMENTS_OF_THE_PUBLIC_VIEW):
+        assert api.get(f"/v1/payment-links/{link}/public", headers={"Authorization": None}).status_code == 200
