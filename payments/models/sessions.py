@@ -1,6 +1,7 @@
 """A buyer's time-limited collection of one order, and the credentials that open it."""
 
 from datetime import datetime, timedelta
+from typing import Self
 
 import django_fsm as fsm
 from django.conf import settings as installation
@@ -9,7 +10,7 @@ from django.db.models import Q
 
 from flint.errors import NotFound
 from flint.ids import PublicIdField
-from flint.records import Record, StatefulRecord
+from flint.records import EnvironmentQuerySet, Record, StatefulRecord
 from flint.sealing import SealedField
 from orders.keeping import KeepsVersions
 from orders.models.orders import Origin
@@ -55,6 +56,17 @@ class TerminalReason(models.TextChoices):
     INVOICE_BALANCE_CHANGED = "invoice_balance_changed"
 
 
+class CheckoutSessionQuerySet(EnvironmentQuerySet):
+    """Checkout sessions."""
+
+    def abandoned(self) -> Self:
+        """Keep to those whose buyer said how to be reached, paid nothing, and still could on another one."""
+        is_reachable = ~Q(contact_email="") | ~Q(contact_phone="")
+        return self.filter(
+            is_reachable, status__in=(S.OPEN, S.EXPIRED), order__status="open", order__payment_status="unpaid"
+        )
+
+
 class CheckoutSession(StatefulRecord):
     """
     One buyer-facing collection of one order, on our page or on the merchant's. At most one is open per order.
@@ -67,6 +79,7 @@ class CheckoutSession(StatefulRecord):
 
     missing = CheckoutSessionNotFound
     order_column = "order_id"
+    objects = CheckoutSessionQuerySet.as_manager()
 
     id = PublicIdField(prefix="cs")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="checkout_sessions")
