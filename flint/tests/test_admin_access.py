@@ -26,7 +26,7 @@ from refunds.tests.disputing import dispute
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
-SALES += ("payments_message", "payments_checkoutsession")
+SALES += ("payments_message", "payments_checkoutsession", "refunds_dispute")
 SALES += ("payments_paymentmethod", "payments_paymentlink")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
@@ -157,8 +157,8 @@ def rows(merchant, environment) -> dict[str, str]:
 
 
 def address(name: str, rows: dict[str, str]) -> str:
-    stem, _, view = name.rpartition("_")
-    return reverse(f"admin:{name}", args=[] if view == "changelist" else [rows[stem]])
+    stem = max((model for model in rows if name.startswith(f"{model}_")), key=len)
+    return reverse(f"admin:{name}", args=[] if name == f"{stem}_changelist" else [rows[stem]])
 
 
 @pytest.fixture
