@@ -25,7 +25,7 @@ from payments.services.links.recovery import create_pay_link
 
 def qr_image(url: str) -> str:
     """Return a drawing of an address as an image for a page."""
-    picture = segno.make(url, micro=False).svg_data_uri(scale=4)
+    picture = segno.make(url, micro=False).svg_data_uri(scale=4, light="#fff")
     return format_html('<img src="{}" alt="QR code of {}" width="180" height="180">', picture, url)
 
 
@@ -141,9 +141,7 @@ def pay_link_view(request: HttpRequest, order: Order) -> HttpResponse:
         except FlintError as refusal:
             refused = refusal.message
         else:
-            messages.success(
-                request, "The link is made. It asks for what is owed whenever it is opened."
-            )
+            messages.success(request, "The link is made. It asks for what is owed whenever it is opened.")
             return HttpResponseRedirect(request.path)
     link = PayLink.objects.filter(order_id=order.id).order_by("-created_at", "-id").first()
     context = {

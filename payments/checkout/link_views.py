@@ -68,7 +68,7 @@ def payment_link(request: HttpRequest, short: str) -> HttpResponse:
 def qr_code(request: HttpRequest, short: str) -> HttpResponse:
     """Draw the address of a payment link, for a poster or a counter."""
     response = HttpResponse(content_type="image/svg+xml")
-    segno.make(_link(short).url, micro=False).save(response, kind="svg", scale=8)
+    segno.make(_link(short).url, micro=False).save(response, kind="svg", scale=8, light="#fff")
     response["Cache-Control"] = "public, max-age=86400"
     return guarded(response)
 
