@@ -1,4 +1,4 @@
-"""Work on refunds: the filter that lists it, and the forms that end it, for those that failed or were never answered."""
+"""Work on refunds: the filter that lists it, and the forms that end it, where one failed or was never answered."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -26,11 +26,16 @@ class Composer:
         payment_intent_id: str | None = None,
         operation_ids: list[str] | None = None,
         is_made: bool = False,
+        remains: Remains | None = None,
     ):
-        """``is_made`` tells a refund that has happened already, so that what is disputed cannot stand in its way."""
+        """
+        ``is_made`` tells a refund that has happened already, so that what is disputed cannot stand in its way.
+
+        :param remains: what is left of the order, where the caller knows it; read otherwise.
+        """
         self.order = order
         self.payment_intent_id = payment_intent_id
-        self.remains = Remains(order, is_made=is_made)
+        self.remains = remains or Remains(order, is_made=is_made)
         self.targets = Targets(order, self.remains)
         self.tenders = self.remains.tenders(payment_intent_id=payment_intent_id, operation_ids=operation_ids)
         self.disputed = sum(self.remains.open_claims.values())
