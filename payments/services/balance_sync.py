@@ -6,10 +6,11 @@ is recorded by ``record_movements`` and ``record_payout``, which anybody may rep
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
@@ -67,6 +68,8 @@ def sync_balance(
     """
     Record every movement and payout made since the last sync, or in ``since`` to ``until``. Return how many movements.
 
+    While another sync of the environment is under way, nothing is done.
+
     What the processor would not answer is kept as the sync's last error; what was recorded until then stays.
 
     :raises DoesNotFit: if the processor's books do not add up. Nothing is skipped over: the next sync begins there.
@@ -82,9 +85,35 @@ def sync_balance(
     sync, _ = BalanceSync.objects.get_or_create(
         environment=environment, processor=processor.name, defaults={"next_at": at + INTERVAL}
     )
+    with _alone(environment_id) as is_alone:
+        return _sync(sync, processor, since, until, at) if is_alone else 0
+
+
+@contextmanager
+def _alone(environment_id: str) -> Iterator[bool]:
+    """
+    Tell whether nobody else syncs the environment, and keep others out as long as the block takes.
+
+    The broker hands a message out again while its worker is still busy with it. Without this a long sync would soon
+    keep every worker busy. The database forgets the lock together with the worker's connection.
+    """
+    key = [f"balance sync {environment_id}"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key)
+        (is_alone,) = cursor.fetchone()
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", key)
+
+
+def _sync(sync: BalanceSync, processor: Processor, since: datetime | None, until: datetime | None, at: datetime) -> int:
+    environment_id = sync.environment_id
     actor = actors.processor(environment_id, processor.name)
     until = until or at
-    since = since or (sync.synced_until - OVERLAP if sync.synced_until else environment.created_at)
+    since = since or (sync.synced_until - OVERLAP if sync.synced_until else sync.environment.created_at)
     count, error = 0, ""
     try:
         for start, end in _slices(since, until):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from flint import actors
@@ -34,24 +34,24 @@ def sweep(*, at: datetime | None = None) -> int:
     )
     for attempt_id, environment_id in attempts:
         _each(ask_about_attempt, attempt_id, environment_id, at)
-    unanswered = (
+    unanswered = _whose_turn_it_is(
         PaymentOperation.objects.filter(answered_at__isnull=True, created_at__lte=at - FIRST_CHECK_AFTER)
         .exclude(kind="confirm")
-        .select_related("payment_intent")
-        .order_by("created_at")[:BATCH]
+        .select_related("payment_intent"),
+        at,
     )
     for operation in unanswered:
         _each(ask_about_operation, operation, operation.environment_id, at)
-    strays = stray_holds()[:BATCH]
-    for operation_id, environment_id in strays.values_list("id", "environment_id"):
+    strays = _whose_turn_it_is(stray_holds(), at)
+    for operation in strays:
         try:
-            release_stray_hold(operation_id, actor=actors.system(environment_id, "Sweep"))
+            release_stray_hold(operation.id, actor=actors.system(operation.environment_id, "Sweep"))
         except Exception:
-            log.exception("sweep.failed", operation_id=operation_id)
+            log.exception("sweep.failed", operation_id=operation.id)
     return len(attempts) + len(unanswered) + len(strays) + sweep_methods(at=at)
 
 
-def stray_holds():
+def stray_holds() -> QuerySet[PaymentOperation]:
     """Return the tries whose hold stands at the processor although nobody waits for it any more."""
     return (
         PaymentOperation.objects.filter(kind="confirm", result="requires_capture", captured_amount=0)
@@ -59,8 +59,14 @@ def stray_holds():
         .exclude(payment_intent__created_at__lt=timezone.now() - timedelta(days=30))
         .exclude(attempt__status__in=["processing", "requires_action", "requires_capture"])
         .annotate(leg_status=F("payment_intent__status"))
-        .order_by("created_at")
     )
+
+
+def _whose_turn_it_is(operations: QuerySet[PaymentOperation], at: datetime) -> list[PaymentOperation]:
+    """Return those that were looked at longest ago; whatever becomes of them, the next turn is for others first."""
+    found = list(operations.order_by("updated_at", "id")[:BATCH])
+    PaymentOperation.objects.filter(id__in=[operation.id for operation in found]).update(updated_at=at)
+    return found
 
 
 def _each(ask, subject, environment_id: str, at: datetime) -> None:

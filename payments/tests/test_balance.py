@@ -1,8 +1,10 @@
 """The ledger's processor account is the processor's own balance, through everything that moves it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -16,7 +18,7 @@ from orders.models import LedgerEntry
 from payments.models import BalanceSync, BalanceTransaction, Payout
 from payments.processors import processor_of
 from payments.processors.sandbox import clock, dashboard, faults
-from payments.services.balance_sync import sync_balance, sync_due
+from payments.services.balance_sync import _alone, sync_balance, sync_due
 from payments.tests.acts import kinds_of, later
 
 
@@ -182,6 +184,25 @@ def test_a_sync_goes_on_from_where_the_last_one_ended(environment, sale):
     sync(environment, at=later(hours=6))
     mended = BalanceSync.objects.get()
     assert mended.synced_until > mark and mended.last_error == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sync_that_takes_long_is_not_begun_again_meanwhile(environment, sale):
+    """A message is handed out again after some seconds; each copy would keep another worker busy."""
+
+    def another() -> int:
+        try:
+            return sync_balance(environment.id, at=later(minutes=1))
+        finally:
+            connection.close()
+
+    with _alone(environment.id) as is_alone, ThreadPoolExecutor(1) as worker:
+        assert is_alone
+        assert worker.submit(another).result() == 0
+    assert not BalanceTransaction.objects.exists()
+
+    with ThreadPoolExecutor(1) as worker:
+        assert worker.submit(another).result() == 1
 
 
 def test_every_environment_with_a_processor_has_its_turn(environment, merchant):

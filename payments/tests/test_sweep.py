@@ -11,6 +11,7 @@ from flint.testing.processors import network_of
 from flint.testing.stories import settled, sweep
 from payments import services, tasks
 from payments.models import PaymentAttempt, PaymentIntent
+from payments.services import sweeping
 from payments.services.attempts import FIRST_CHECK_AFTER, SLOWEST_CHECK
 from payments.tests.acts import (
     DEBIT,
@@ -18,6 +19,7 @@ from payments.tests.acts import (
     at_processor,
     attempts_of,
     authenticate,
+    capture,
     charged,
     going_wrong,
     later,
@@ -97,6 +99,23 @@ def test_one_bad_row_never_stops_the_rest(api, environment):
     assert_books(good, paid=10_000)
     assert attempts_of(bad) == ["processing"]
     assert PaymentAttempt.objects.get(order=bad).next_check_at > later(minutes=1) - timedelta(seconds=30)
+
+
+def test_calls_that_cannot_be_asked_about_keep_no_others_waiting(api, environment, monkeypatch):
+    """More of them than are looked at in one turn: those that were looked at come last in the next."""
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    bad, good = (stories.held_order(environment) for _ in range(2))
+    for order in (bad, good):
+        leg = order.payment_intents.get().id
+        with going_wrong(order, on="capture", fault="never_executed"):
+            capture(api, order, leg, order.active_attempt_id)
+    PaymentIntent.objects.filter(order=bad).update(processor="gone")
+
+    for minutes in (20, 40, 60):
+        sweep(at=later(minutes=minutes))
+
+    assert capture(api, good, good.payment_intents.get().id, good.active_attempt_id).status_code == 200
+    assert_books(good, paid=10_000)
 
 
 def test_with_the_processor_out_of_reach_everything_waits(api, environment):
