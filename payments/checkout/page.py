@@ -83,6 +83,8 @@ def page_of(visit: Visit, language: Language) -> Page:
             language.say("This order cannot be paid right now"),
             language.say("Nothing was charged. The merchant has to put something right first; please ask them."),
         )
+    if not page.may_read and page.state in ("paid", "partly"):
+        page.words = ""  # They name an amount.
     return page
 
 

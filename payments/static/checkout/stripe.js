@@ -19,6 +19,7 @@ if (place) {
     said.hidden = false;
     busy(false);
   };
+  place.replaceChildren();
   if (!window.Stripe) {
     stop(said.dataset.unreachable);
   } else {
@@ -42,7 +43,8 @@ if (place) {
         const made = await stripe.createConfirmationToken({ elements, params: { return_url: place.dataset.return } });
         if (made.error) return stop(made.error.message);
         form.elements.confirmation_token.value = made.confirmationToken.id;
-        form.requestSubmit();
+        // Not at once: a form that is still telling its listeners of one submission begins no other.
+        setTimeout(() => form.requestSubmit());
       } catch {
         stop(said.dataset.unreachable);
       } finally {

@@ -156,4 +156,4 @@ def test_a_shop_that_can_no_longer_collect_says_that_it_cannot_be_paid(browser, 
 def test_without_javascript_it_says_what_it_needs(browser, stripe_shop):
     session = stripe_shop.session()
     page = browser.open(session["url"], java_script_enabled=False)
-    expect(page.get_by_text("Your browser does not run JavaScript")).to_be_visible()
+    expect(page.get_by_text("It needs JavaScript.")).to_be_visible()
