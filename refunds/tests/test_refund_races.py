@@ -4,6 +4,7 @@ Refunds at once, on real PostgreSQL with real threads: never more than was paid,
 The network's own check on refunds is switched off, so that only Flint's protects the money.
 """
 
+import random
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from flint.testing.books import assert_books
 from flint.testing.fixtures import client_of
 from flint.testing.stories import actor_in, eur, line, settled, wire
 from orders.models import Order
-from orders.services import add_line_items, close_order
+from orders.services import add_charge, add_line_items, close_order
 from payments import inbound
 from payments import services as payments
 from payments.models import ProcessorNotice
@@ -86,6 +87,61 @@ def test_d074_twenty_at_once_never_exceed_what_was_paid(environment):
         assert len(kept) == 10
         assert refunds_at_processor(order) == [1_000] * 10
         assert_books(order, refunded=10_000, refund_pending=0, credit=10_000, balance=0)
+
+
+def test_twenty_random_pieces_at_once_never_exceed_what_was_paid(environment):
+    for seed in range(4):
+        order = mixed_order(environment)
+        rows = list(order.line_items.order_by("position"))
+        chance = random.Random(seed)
+        calls = [partial(refund, order, **piece(chance, order, rows)) for _ in range(20)]
+
+        ended(at_once(*calls), *TOO_MUCH)
+
+        order.refresh_from_db()
+        given = sum(refunds_at_processor(order))
+        assert 0 < given <= order.paid_amount
+        assert_books(order, paid=order.total_amount, refunded=given, credit=given, refund_pending=0, balance=0)
+        if order.refundable_amount:
+            refund(order)
+        assert sum(refunds_at_processor(order)) == order.total_amount
+        assert_books(order, refunded=order.total_amount, credit=order.total_amount, refund_status="refunded")
+
+
+TOO_MUCH = (
+    "AMOUNT_EXCEEDS_REFUNDABLE",
+    "NOTHING_TO_REFUND",
+    "NOTHING_TO_REFUND_FOR_LINE_ITEM",
+    "NOTHING_TO_REFUND_FOR_CHARGE",
+    "LINE_ITEM_REFUND_QUANTITY_EXCEEDS_REFUNDABLE",
+    "LINE_ITEM_REFUND_AMOUNT_EXCEEDS_REFUNDABLE",
+    "CHARGE_REFUND_AMOUNT_EXCEEDS_REFUNDABLE",
+)
+
+
+def mixed_order(environment) -> Order:
+    """An order of two lines, delivery and a tip, paid in two parts."""
+    tip = {"amount_money": eur(97)}
+    order = stories.open_order(environment, line(333, quantity=3), line(2_501), requested_tip=tip)
+    fee = {"name": "Delivery", "type": "delivery_fee", "amount_money": eur(401)}
+    order = add_charge(order_id=order.id, charge=fee, actor=actor_in(environment))
+    pay_leg(order, 1_500)
+    return stories.pay(order).order
+
+
+def piece(chance: random.Random, order: Order, rows: list) -> dict[str, Any]:
+    """Some units or an amount of a line, some of the delivery, or an amount of all."""
+    row = chance.choice(rows)
+    target = {"order_line_item_id": row.id}
+    match chance.choice(["units", "line", "charge", "amount"]):
+        case "units":
+            return {"line_items": [{**target, "quantity": chance.randint(1, row.quantity)}]}
+        case "line":
+            return {"line_items": [{**target, "amount_money": eur(chance.randint(1, row.total_amount // 2))}]}
+        case "charge":
+            fee = {"order_charge_id": order.charges.get().id, "amount_money": eur(chance.randint(1, 300))}
+            return {"charges": [fee]}
+    return {"amount_money": eur(chance.randint(1, order.total_amount // 3))}
 
 
 def test_units_of_one_line_are_given_back_once(environment):

@@ -9,7 +9,7 @@ from flint.testing.books import assert_books
 from flint.testing.fixtures import client_of
 from flint.testing.stories import actor_in, eur, line, settled, wire
 from orders.services import add_charge
-from payments.tests.acts import at_processor, confirm, nothing_moves, stage
+from payments.tests.acts import at_processor, confirm, later, nothing_moves, stage
 from payments.tests.test_standalone_intents import confirm as confirm_standalone
 from payments.tests.test_standalone_intents import create
 from refunds.models import RefundAllocation
@@ -27,7 +27,7 @@ def vat(mode: str = "additive", percent: int = 200_000) -> dict:
 
 @pytest.fixture
 def cart(environment):
-    """A paid order of 79.27: three bags at 10.00 plus 20 %, two cakes at 20.00 with tax inside, 3.00 post, 0.27 flat."""
+    """A paid order of 79.27: three bags with 20 % on top, two cakes with tax inside, post, a flat tax."""
     flat = {"flat_money": eur(27), "jurisdiction": AUSTRIA}
     order = stories.open_order(
         environment,
@@ -117,7 +117,7 @@ class TestFlatTax:
         with nothing_moves(cart):
             assert refund(api, cart, tax_breakdown_refunds=[flat]).code == "FLAT_TAX_REFUND_STATE_INVALID"
         with settled():
-            stories.sweep()
+            stories.sweep(at=later(minutes=1))
         with nothing_moves(cart):
             gone = refund(api, cart, tax_breakdown_refunds=[flat])
             assert gone.code == "NOTHING_TO_REFUND_FOR_TAX_BREAKDOWN"
