@@ -203,9 +203,8 @@ def test_a_buyer_is_written_to_in_the_language_and_time_they_paid_in(environment
     order = stories.open_order(environment, total=123_456)
     buyer = buyer_of(order)
     chosen = {"locale": "de_AT", "timezone": "Europe/Vienna", "buyer_contact": {"email": ADA}}
-    update_session(
-        checkout_session_id=buyer.session_id, data=chosen, actor=credentials.buyer_of(buyer.session, at=later())
-    )
+    actor = credentials.buyer_of(buyer.session, at=later())
+    update_session(checkout_session_id=buyer.session_id, data=chosen, actor=actor)
     source = {"action": "pay", "payment_source": {"confirmation_token": "ctoken_card_visa"}}
     with settled():
         assert buyer.post(f"/v1/orders/{order.id}/pay", source).status_code == 200

@@ -11,6 +11,7 @@ from flint.testing import stories
 from flint.testing.stories import eur, line
 from payments.messages import addresses
 from payments.messages.addresses import receipt_url
+from payments.models import CheckoutSession
 from payments.tests.mails import ADA, last_mail, paid
 
 
@@ -20,9 +21,8 @@ def path_of(order, code: str = "en") -> str:
 
 @pytest.fixture
 def order(environment):
-    return paid(
-        environment, line(2_450, name="House <b>espresso</b>", quantity=2), requested_tip={"amount_money": eur(100)}
-    )
+    sold = line(2_450, name="House <b>espresso</b>", quantity=2)
+    return paid(environment, sold, requested_tip={"amount_money": eur(100)})
 
 
 def test_it_shows_what_was_bought_and_not_by_whom(order, merchant):
@@ -81,7 +81,7 @@ def test_it_is_kept_out_of_caches_frames_and_search_engines(order):
 
 def test_the_paid_page_leads_to_it(environment):
     order = stories.open_order(environment)
-    session = stories.checkout(order).session
+    session = CheckoutSession.objects.get(id=stories.checkout(order).session.id)
     browser = Client()
     browser.get(f"/checkout/{session.id}/{session.launch_secret.reveal()}")
     shown = browser.get(f"/checkout/{session.id}")

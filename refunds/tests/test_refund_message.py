@@ -41,7 +41,7 @@ def test_it_is_sent_once_for_each_refund(environment):
     stories.refund(order, amount_money=eur(500))
     stories.deliver_notices(environment)
     stories.sweep(at=later(days=1))
-    assert [each.subject[-6:] for each in mail.outbox] == ["€10.00", ": €5.00"]
+    assert [each.subject[-6:] for each in mail.outbox] == ["€10.00", " €5.00"]
 
 
 def test_it_waits_until_the_processor_has_given_it(environment):
