@@ -207,7 +207,9 @@ def sentence_of(refusal: FlintError, link: PaymentLink, language: Language) -> t
         words = language.say("The amount is at most {maximum_money}.", **facts)
     else:
         words = language.say(SENTENCES.get(refusal.code, NOT_NOW))
-    return words, _control_of(refusal.param or "", link)
+    control = _control_of(refusal.param or "", link)
+    asked = next((field["label"] for at, field in enumerate(link.custom_fields) if control == f"field-{at}"), "")
+    return f"{asked}: {words}" if asked else words, control
 
 
 def _control_of(param: str, link: PaymentLink) -> str:

@@ -72,7 +72,7 @@ def test_a_buyer_chooses_corrects_and_pays(browser, shop, size, name):
     page.get_by_label("Lunch").select_option("Vegan")
     page.get_by_label("rules of the house").check()
     page.get_by_role("button", name="Continue to the payment").click()
-    assert page.get_by_role("alert").inner_text().strip() == "Please fill this in."
+    assert page.get_by_role("alert").inner_text().strip() == "Name on the badge: Please fill this in."
     assert_accessible(page)
     picture(page, f"link mistake {name}")
     assert page.get_by_label("Quantity").input_value() == "3"
