@@ -33,6 +33,16 @@ def sweep() -> int:
     return sweep()
 
 
+@shared_task(name="payments.tasks.ask_about_operation", acks_late=True)
+def ask_about_operation(*, operation_id: str, environment_id: str) -> None:
+    from payments.models import PaymentOperation
+    from payments.services.asking import ask_about_operation
+
+    actor = actors.system(environment_id)
+    operation = PaymentOperation.objects.of(actor).select_related("payment_intent").find(id=operation_id)
+    ask_about_operation(operation, actor=actor)
+
+
 @shared_task(name="payments.tasks.expire_sessions")
 def expire_sessions() -> int:
     from payments.services.sessions.ending import expire_due_sessions

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 
-from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment
-from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember
-from flint.merchants.staff import Access, Right
+from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment, staff_actor
+from flint.errors import FlintError
+from flint.merchants import services
+from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember, SurplusPolicy
+from flint.merchants.staff import Access, Right, access_of
 
 environment_links: list[Callable[[HttpRequest, Environment], tuple[str, str] | None]] = []
 """Where else an environment can be looked at. Each says a label and an address, or nothing to whom it is not for."""
@@ -31,11 +35,51 @@ class MerchantAdmin(SetupAdmin):
     icon = "storefront"
     rank = 6
     list_display = ("name", "business_name", "email", "reporting_timezone", "created")
-    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "created")
+    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "surplus", "created")
     readonly_fields = fields
+    change_form_outer_before_template = "admin/surplus_policy.html"
 
     def theirs(self, access: Access) -> Q:
         return Q(id__in=access.merchant_ids(self.right))
+
+    def extra_urls(self) -> list[URLPattern]:
+        surplus = self.admin_site.admin_view(self.surplus_view)
+        return [path("<str:object_id>/surplus/", surplus, name="merchants_merchant_surplus")]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        """Show a merchant, with the choice of what becomes of a surplus for those who may make it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        merchant = self.find(request, object_id)
+        more = {"policies": SurplusPolicy.choices} if _may_choose(request, merchant) else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def surplus_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Keep what was chosen; anything else than a policy is refused."""
+        merchant = self.find(request, object_id)
+        if not _may_choose(request, merchant):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        environment_id = merchant.environments.order_by("id").values_list("id", flat=True)[0]
+        actor = staff_actor(request, environment_id)
+        try:
+            services.set_surplus_policy(merchant_id=merchant.id, policy=request.POST.get("policy", ""), actor=actor)
+        except FlintError as refusal:
+            messages.error(request, refusal.message)
+        else:
+            messages.success(request, "What becomes of a surplus is as chosen.")
+        return HttpResponseRedirect(reverse("admin:merchants_merchant_change", args=[merchant.id]))
+
+    @admin.display(description="Paid beyond what was owed")
+    def surplus(self, merchant: Merchant) -> str:
+        return merchant.get_surplus_policy_display()
+
+
+def _may_choose(request: HttpRequest, merchant: Merchant) -> bool:
+    return merchant.id in access_of(request.user).merchant_ids(Right.CHOOSE_POLICY)
 
 
 @admin.register(Environment)

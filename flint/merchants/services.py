@@ -8,9 +8,11 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from flint.actors import Actor
 from flint.errors import Conflict, InvalidInput, NotFound
+from flint.events import services as events
 from flint.ids import new_id
-from flint.merchants.models import ApiKey, Environment, KeyStatus, Kind, Merchant, Role, StaffMember
+from flint.merchants.models import ApiKey, Environment, KeyStatus, Kind, Merchant, Role, StaffMember, SurplusPolicy
 from flint.merchants.scopes import CATALOGUE
 
 DISPLAYED = 16
@@ -30,6 +32,11 @@ class UnknownScope(InvalidInput):
 class DuplicateScope(InvalidInput):
     code = "DUPLICATE_SCOPE"
     message = "Name each scope once."
+
+
+class UnknownSurplusPolicy(InvalidInput):
+    code = "UNKNOWN_SURPLUS_POLICY"
+    message = "There is no such policy."
 
 
 class ApiKeyNotFound(NotFound):
@@ -122,6 +129,26 @@ def revoke_api_key(*, environment_id: str, api_key_id: str, at: datetime) -> Api
         key.status, key.revoked_at = KeyStatus.REVOKED, at
         key.save(update_fields=["status", "revoked_at", "updated_at"])
     return key
+
+
+def set_surplus_policy(*, merchant_id: str, policy: str, actor: Actor) -> Merchant:
+    """
+    Say what becomes of money that comes in beyond what an order owes. It is remembered in each of the environments.
+
+    :raises UnknownSurplusPolicy: if there is no such policy.
+    """
+    if policy not in SurplusPolicy.values:
+        raise UnknownSurplusPolicy(param="policy")
+    with transaction.atomic():
+        merchant = Merchant.objects.select_for_update().get(id=merchant_id)
+        if merchant.surplus_policy != policy:
+            merchant.surplus_policy = policy
+            merchant.save(update_fields=["surplus_policy", "updated_at"])
+            for environment_id in merchant.environments.order_by("id").values_list("id", flat=True):
+                events.record_apart(
+                    environment_id, "merchant.surplus_policy_changed", subject=merchant, actor=actor, policy=policy
+                )
+    return merchant
 
 
 def add_staff(*, merchant: Merchant, user: AbstractBaseUser, role: str) -> StaffMember:

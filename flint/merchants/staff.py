@@ -27,6 +27,8 @@ class Right(StrEnum):
     """See the merchant, its environments and its API keys."""
     MUTE_MESSAGES = "mute_messages"
     """Say which emails the merchant writes itself."""
+    CHOOSE_POLICY = "choose_policy"
+    """Say what becomes of money that came in beyond what was owed."""
     READ_STAFF = "read_staff"
     HANDLE_NOTICES = "handle_notices"
     """Try a processor's notice again, or set it aside."""

@@ -58,6 +58,8 @@ MAY_ACT = {
     "refunds_refund_set_aside": {OWNER, SUPPORT, FINANCE},
     "refunds_refund_ask": {OWNER, SUPPORT, FINANCE},
     "orders_order_surplus": {OWNER, SUPPORT, FINANCE},
+    "payments_paymentintent_ask": {OWNER, FINANCE, DEVELOPER},
+    "merchants_merchant_surplus": {OWNER},
     "refunds_dispute_write_off": {OWNER, FINANCE},
     "refunds_dispute_collect_again": {OWNER, FINANCE},
     "refunds_dispute_note_loss": {OWNER, FINANCE},

@@ -3,17 +3,20 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, words
 from flint.events.models import Event
+from flint.merchants.staff import Right
 from flint.money import Money
 from orders.admin.registry import Figure, Section, SectionContent, event_words, order_searches, order_sections
 from orders.admin.words import money_of
 from orders.models import Order
+from payments.admin.unanswered import WorkFilter, ask_context, ask_view, waiting
 from payments.models import PaymentIntent, PaymentOperation
 
 BRANDS = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay", "diners": "Diners Club"}
@@ -161,10 +164,11 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
     rank = 2
     list_display = ("source", "status_badge", "order_column", "amount_column", "captured", "refunded", "created")
     list_display += ("environment_column",)
-    list_filter = ("status", "created_at", EnvironmentFilter)
+    list_filter = (WorkFilter, "status", "created_at", EnvironmentFilter)
     list_select_related = ("order", "environment__merchant")
     search_fields = ("id",)
     search_help_text = "Payment id or last four digits"
+    change_form_outer_before_template = "admin/payments/ask_button.html"
     fields = ("id", "order_column", "status_badge", "source", "amount_column", "held", "captured", "released")
     fields += ("refunded", "error", "processor", "capture_method", "tries", "created")
     readonly_fields = fields
@@ -174,6 +178,28 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
         if not term:
             return queryset, False
         return queryset.filter(source_last4=term) if len(term) == 4 else queryset.filter(id=term), False
+
+    def waiting(self, request: HttpRequest) -> list[tuple[str, int, str]]:
+        return waiting(self.get_queryset(request))
+
+    def extra_urls(self) -> list[URLPattern]:
+        ask = self.admin_site.admin_view(self.ask_view)
+        return [path("<str:object_id>/ask/", ask, name="payments_paymentintent_ask")]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
+    ) -> HttpResponse:
+        """Show a payment, with a button to ask about it where nobody knows its outcome."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        more = ask_context(request, self.find(request, object_id))
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def ask_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask the processor what became of a payment."""
+        leg = self.find(request, object_id)
+        self.refuse_unless(request, Right.HANDLE_NOTICES, leg)
+        return ask_view(request, leg)
 
     @admin.display(description="Paid with")
     def source(self, leg: PaymentIntent) -> str:

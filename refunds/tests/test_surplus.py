@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from flint.celery import collecting
+from flint.events.models import Event
 from flint.merchants import selectors
 from flint.merchants.models import SurplusPolicy
 from flint.merchants.services import create_merchant
@@ -136,6 +137,39 @@ def test_another_merchants_surplus_is_none_of_ours(over):
 
     with nothing_moves(over), pytest.raises(OrderNotFound):
         services.refund_surplus(over.id, actor=actor_in(rival))
+
+
+class TestPolicy:
+    """An owner chooses what becomes of it, for all environments; nobody else does."""
+
+    def choose(self, merchant, role: str, policy: str):
+        url = reverse("admin:merchants_merchant_surplus", args=[merchant.id])
+        return signed_in(merchant, role).post(url, {"policy": policy}, follow=True)
+
+    def test_an_owner_chooses(self, merchant, environment, over):
+        shown = page(signed_in(merchant, "owner").get(reverse("admin:merchants_merchant_change", args=[merchant.id])))
+        assert "Refund it automatically" in shown
+
+        assert "is as chosen" in page(self.choose(merchant, "owner", "refund"))
+
+        merchant.refresh_from_db()
+        assert merchant.surplus_policy == "refund"
+        told = Event.objects.filter(type="merchant.surplus_policy_changed", actor_kind="staff")
+        assert told.count() == merchant.environments.count()
+        with settled():
+            assert services.sweep_surplus() == 1
+        assert_books(over, refunded=10_000, credit=0, balance=0)
+
+    @pytest.mark.parametrize("role", ["developer", "finance", "support"])
+    def test_others_do_not(self, merchant, role):
+        assert self.choose(merchant, role, "refund").status_code in (403, 404)
+        merchant.refresh_from_db()
+        assert merchant.surplus_policy == "hold"
+
+    def test_what_is_no_policy_is_refused(self, merchant):
+        assert "There is no such policy." in page(self.choose(merchant, "owner", "keep it all"))
+        merchant.refresh_from_db()
+        assert merchant.surplus_policy == "hold"
 
 
 @pytest.mark.django_db(transaction=True)
