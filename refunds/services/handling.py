@@ -91,7 +91,7 @@ def _handling(refund_id: str, actor: Actor) -> Iterator[tuple[Order, Refund]]:
 
 def _failed(refund: Refund) -> list[RefundLeg]:
     legs = refund.legs.filter(status__in=[R.FAILED, R.CANCELED], is_handled=False)
-    return list(legs.order_by("position").prefetch_related("allocations"))
+    return list(legs.order_by("position").prefetch_related("allocations", "adjustments"))
 
 
 def _note(

@@ -57,6 +57,24 @@ def test_it_is_tried_again_with_the_same_parts_as_a_new_refund(order):
     assert_books(order, refunded=2_000, credit=2_000, balance=0)
 
 
+def test_what_had_been_withheld_is_withheld_again(api, order):
+    fee = {
+        "adjustment_type": "restocking_fee",
+        "applies_to": "subtotal",
+        "amount_money": eur(150),
+        "reason": {"code": "restocking"},
+    }
+    cake = order.line_items.get(name="Cake")
+    refund = failed(order, line_items=[{"order_line_item_id": cake.id, "refund_adjustments": [fee]}])
+
+    again = try_again(refund)
+
+    (row,) = api.get(f"/v1/refunds/{again.id}").data["line_item_allocations"]
+    assert (row["quantity"], row["refunded_money"]) == (1, {"amount": 3_850, "currency": "EUR"})
+    assert [each["amount_money"]["amount"] for each in row["adjustments"]] == [150]
+    assert_books(order, refunded=3_850, credit=3_850, balance=0)
+
+
 def test_only_what_failed_is_tried_again(api, environment):
     order = stories.open_order(environment)
     first, second = stage(api, order, 6_000), stage(api, order, 4_000)

@@ -9,11 +9,15 @@ from orders.services.parts import amount_in
 from payments.models import PaymentOperation
 from refunds.models import RefundAdjustment, RefundAllocation, RefundLeg
 from refunds.services.composing import refusals
-from refunds.services.composing.pieces import NO_CREDIT, REOPENED, SURPLUS, TIP, Composition, Piece
-from refunds.services.composing.remains import Remains
+from refunds.services.composing.pieces import NO_CREDIT, REOPENED, SURPLUS, TIP, Composition, Piece, Withheld
+from refunds.services.composing.remains import Remains, makeup_of_row
 from refunds.services.composing.targets import Targets
 from refunds.services.disputes.contesting import PaymentIntentDisputed
 from refunds.splitting import Makeup, Part, Tender, over_tenders, spread
+
+SAID = ("type", "applies_to", "reason_code", "reason_description", "tax_split")
+SAID += ("audit_actor_type", "audit_actor_id", "audit_source")
+"""What was said of an adjustment when it was made."""
 
 
 class Composer:
@@ -79,14 +83,30 @@ class Composer:
                 piece = pieces.setdefault(piece.key, piece)
                 piece.amount += row.amount
                 piece.quantity += row.quantity
-        for piece in pieces.values():
-            left = self.remains.withheld[piece.key].total if piece.adjustment else self.remains.left_of(piece.part)
-            units = piece.part.remaining_quantity if isinstance(piece.part, LineItem) else 0
-            if piece.amount > left or piece.quantity > units:
-                raise refusals.RefundCannotBeRepeated
+        for adjustment in (row for leg in legs for row in leg.adjustments.all()):
+            columns = {name: getattr(adjustment, name) for name in SAID}
+            pieces[adjustment.line_item_id].withheld.append(Withheld(makeup_of_row(adjustment), columns))
+        if not all(self._is_left(piece) for piece in pieces.values()):
+            raise refusals.RefundCannotBeRepeated
         if amount > self.refundable:
             raise refusals.RefundCannotBeRepeated(maximum_money=self.order.money(self.refundable))
         return self._composition(amount, list(pieces.values()), effect)
+
+    def _is_left(self, piece: Piece) -> bool:
+        """Whether a piece that had been given up can still be given back as it was."""
+        part = piece.part
+        if piece.adjustment:
+            return piece.amount <= self.remains.withheld[piece.key].total
+        if piece.automatic_amount > self.remains.left_of(part):
+            return False
+        if not isinstance(part, LineItem):
+            return True
+        net = self.remains.makeup_of(part).take(piece.automatic_amount)
+        for each in piece.withheld:
+            net -= each.makeup
+        return (
+            piece.quantity <= part.remaining_quantity and min(net.subtotal, net.discount, net.tax, net.inclusive) >= 0
+        )
 
     def _composition(self, amount: int, pieces: list[Piece], effect: str) -> Composition:
         for piece in pieces:
