@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from flint.actors import Actor
 from flint.api import metadata as limits
@@ -78,31 +78,43 @@ def resolve_link(
     :raises ResolutionContextInvalid, ResolutionContextRefreshRequired, PaymentLinkChangedRetry: by what was looked at.
     :raises WrongChoice: by what was chosen. :raises PaymentLinkResolutionUnavailable: if nobody could collect.
     """
-    with transaction.atomic():
-        link = PaymentLink.objects.of(actor).find(id=payment_link_id)
-        if command_key:
-            # Two clicks on one form wait for each other here, so that the second finds what the first one made.
-            link = PaymentLink.objects.of(actor).lock(id=payment_link_id)
-            made = PaymentLinkOrder.objects.filter(link_id=link.id, command_key=command_key).order_by("id").first()
-            if made is not None:
-                sessions = CheckoutSession.objects.filter(order_id=made.order_id)
-                return Resolved(sessions.order_by("-created_at", "-id")[0], None)
-        refuse_unusable(link)
-        check_context(link, data["resolution_context"], at=at)
-        order = _order_of(link, data, actor)
-        made = PaymentLinkOrder(
-            environment_id=link.environment_id, link=link, order_id=order.id, command_key=command_key
+    link = PaymentLink.objects.of(actor).find(id=payment_link_id)
+    if repeated := _made_before(link, command_key):
+        return repeated
+    try:
+        with transaction.atomic():
+            return _resolve(link, data, actor, at, command_key)
+    except IntegrityError:
+        # Another click on the same form was faster, and this one waited for it to commit.
+        if repeated := _made_before(link, command_key):
+            return repeated
+        raise
+
+
+def _made_before(link: PaymentLink, command_key: str) -> Resolved | None:
+    if not command_key:
+        return None
+    made = PaymentLinkOrder.objects.filter(link_id=link.id, command_key=command_key).order_by("id").first()
+    if made is None:
+        return None
+    return Resolved(CheckoutSession.objects.filter(order_id=made.order_id).order_by("-created_at", "-id")[0], None)
+
+
+def _resolve(link: PaymentLink, data: Mapping[str, Any], actor: Actor, at: datetime, command_key: str) -> Resolved:
+    refuse_unusable(link)
+    check_context(link, data["resolution_context"], at=at)
+    order = _order_of(link, data, actor)
+    made = PaymentLinkOrder(environment_id=link.environment_id, link=link, order_id=order.id, command_key=command_key)
+    made.save(force_insert=True)
+    order = Order.objects.of(actor).lock(id=order.id)
+    events.record(order, "payment_link.resolved", subject=link, actor=actor, name=link.name)
+    save_counts(order)
+    try:
+        launched = create_session(
+            data={"order_id": order.id, **link.settings}, actor=actor, origin=Origin.PAYMENT_LINK, payment_link=link
         )
-        made.save(force_insert=True)
-        order = Order.objects.of(actor).lock(id=order.id)
-        events.record(order, "payment_link.resolved", subject=link, actor=actor, name=link.name)
-        save_counts(order)
-        try:
-            launched = create_session(
-                data={"order_id": order.id, **link.settings}, actor=actor, origin=Origin.PAYMENT_LINK, payment_link=link
-            )
-        except ProcessorNotConfigured:
-            raise PaymentLinkResolutionUnavailable from None
+    except ProcessorNotConfigured:
+        raise PaymentLinkResolutionUnavailable from None
     return Resolved(launched.session, launched.checkout_auth_token)
 
 
