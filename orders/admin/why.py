@@ -24,9 +24,21 @@ KINDS = {
     "line_item": "Line",
     "included_tax": "Tax included in the price",
     "capture": "Payment captured",
+    "refund": "Refund",
+    "refund_reversed": "Refund that came back",
+    "dispute_withdrawn": "Taken by a dispute",
+    "dispute_reinstated": "Given back by a dispute",
+    "credit_goods": "Goods no longer owed",
+    "credit_charge": "Charge no longer owed",
+    "credit_tip": "Tip no longer owed",
+    "credit_tax": "Tax no longer owed",
+    "credit_goods_reversed": "Goods owed again",
+    "credit_charge_reversed": "Charge owed again",
+    "credit_tip_reversed": "Tip owed again",
+    "credit_tax_reversed": "Tax owed again",
     "write_off": "Written off",
+    "write_off_reversed": "Owed after all",
     "over_collected": "Over-collected, nothing to be paid",
-    "credit": "Credited",
 }
 
 
@@ -88,7 +100,7 @@ def _reckoning(term: Term, order: Order) -> str:
         extras = f" + extras {order.money(term.modifier_total_amount)}" if term.modifier_total_amount else ""
         return f"{term.quantity} × {order.money(term.unit_price_amount)}{extras}"
     if term.included_amount is not None:
-        return f"{order.money(term.included_amount)} of it"
+        return f"{order.money(term.included_amount)} is in the price"
     return ""
 
 

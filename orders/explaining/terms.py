@@ -215,7 +215,7 @@ def _taxes(parts: Parts, origins: Origins) -> Iterator[Term]:
         percents = sum(tax.percent for tax in taxes)
         inside = sum(tax.tax_amount for tax in taxes)
         for tax in taxes:
-            common = {"event": origins.of_tax(part.id), "part": _resource(part), "name": str(tax).strip()}
+            common = {"event": origins.of_tax(part.id), "part": _resource(part), "name": _name(tax)}
             if tax.price_mode == "inclusive":
                 whole = HUNDRED_PERCENT + percents
                 rounding = _rounding(
@@ -230,7 +230,11 @@ def _taxes(parts: Parts, origins: Origins) -> Iterator[Term]:
                 yield Term("tax", tax.tax_amount, "tax_breakdown", tax.id, **common, rounding=_of_tax(tax))
     for tax in parts.flat_taxes:
         event = origins.of_tax(None)
-        yield Term("tax", tax.tax_amount, "tax_breakdown", tax.id, event, name=str(tax).strip())
+        yield Term("tax", tax.tax_amount, "tax_breakdown", tax.id, event, name=_name(tax))
+
+
+def _name(tax: TaxBreakdown) -> str:
+    return f"{tax.jurisdiction.get('name', '')} {tax.tax_type.replace('_', ' ')}".strip()
 
 
 def _of_tax(tax: TaxBreakdown) -> Rounding | None:
