@@ -28,7 +28,7 @@ SWEEPS = {
     "payments.tasks.handle_waiting_notices": 10,
     "payments.tasks.sync_balances": 60,
     "payments.tasks.expire_sessions": 15,
-    "payments.tasks.cancel_abandoned": 60,
+    "payments.tasks.cancel_abandoned": 300,
     "payments.tasks.erase_contacts": 600,
     "payments.tasks.send_messages": 15,
     "payments.tasks.erase_addresses": 3600,

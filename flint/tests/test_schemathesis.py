@@ -56,6 +56,7 @@ def calls(environment, api, one_connection):
         "refund_id": [refund.id],
         "payment_link_id": [stories.payment_link(environment).id],
         "customer_id": [customer.id],
+        "checkout_session_id": [stories.checkout(stories.open_order(environment)).session.id],
     }
     schema = schemathesis.openapi.from_dict(document())
     schema.app = application

@@ -7,7 +7,8 @@ from flint.actors import Actor
 from flint.errors import Conflict, Unavailable
 from payments.models import CheckoutSession
 from payments.processors import processor_of
-from payments.processors.base import NoAnswer, Refused, Unreachable
+from payments.processors.base import ProcessorError, Refused
+from payments.services.starting import processor_name
 
 WALLETS = ("apple_pay", "google_pay")
 
@@ -29,20 +30,21 @@ def refuse_unwanted_options(data: Mapping[str, Any], *, actor: Actor) -> None:
     What it knows nothing of is left for the payment itself to be refused. To be called outside any transaction.
 
     :raises PaymentOptionNotAllowed: if it is something else. :raises PaymentOptionUnknown: if nobody could say.
+    :raises ProcessorNotConfigured: if nobody collects.
     """
     if not actor.is_buyer:
         return
-    session = CheckoutSession.objects.of(actor).select_related("environment").find(id=actor.id)
+    session = CheckoutSession.objects.of(actor).find(id=actor.id)
     if not session.payment_options:
         return
-    processor = processor_of(session.environment.processor)
+    processor = processor_of(processor_name(actor))
     for param, given in _sources(data):
         token = given.get("confirmation_token") or given.get("token")
         try:
             option = processor.option_of(environment_id=actor.environment_id, token=token) if token else "card"
         except Refused:
             continue
-        except (NoAnswer, Unreachable):
+        except ProcessorError:
             raise PaymentOptionUnknown from None
         refuse_option(option, session.payment_options, param)
 

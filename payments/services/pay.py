@@ -46,7 +46,7 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
         has ended, and allows no more than to go on with one attempt.
     :raises PaymentOptionNotAllowed, PaymentOptionUnknown: if the buyer's session does not take what is paid with.
     """
-    refuse_restricted(actor, data.get("order_payment_attempt_id", ""))
+    refuse_restricted(actor, data["order_payment_attempt_id"] if data["action"] == "resume" else "")
     if data["action"] == "resume":
         return _resume(order_id=order_id, data=data, actor=actor)
     refuse_unwanted_options(data, actor=actor)

@@ -330,6 +330,7 @@ class TestTime:
         assert "buyer_contact" not in shown.data
         assert "ann@example.com" not in shown.content.decode() and "4930123456" not in shown.content.decode()
         assert erase_contacts(at=later(days=32)) == 0
+        assert not buyer.session.credentials.exists()
 
 
 def test_d024_every_older_page_of_an_order_is_refused_politely(api, order):
@@ -341,6 +342,38 @@ def test_d024_every_older_page_of_an_order_is_refused_politely(api, order):
 
     assert [answer.code for answer in answers] == ["CHECKOUT_SESSION_NOT_OPEN"] * 3 + [None]
     assert charged(order) == [10_000]
+
+
+def test_d004_once_the_notice_has_paid_it_the_buyer_finds_it_paid_however_often(api, environment, order):
+    buyer = buyer_of(order)
+    asked = pay(buyer, order, THREE_D_SECURE)
+    authenticate(api, asked)
+    deliver_notices(environment)
+    assert buyer.session.status == "paid"
+
+    for _ in range(2):
+        assert resume(buyer, order, attempt_of(asked)).data["payment_attempt"]["status"] == "succeeded"
+        assert buyer.get(f"/v1/orders/{order.id}").data["payment_status"] == "paid"
+        own = buyer.get(f"/v1/orders/{order.id}/payment-attempts").data
+        assert [attempt["status"] for attempt in own] == ["succeeded"]
+    assert charged(order) == [10_000]
+    assert_books(order, paid=10_000, outstanding=0)
+
+
+def test_d007_what_was_paid_at_the_bank_stands_whatever_was_tried_on_the_order_meanwhile(api, environment, order):
+    buyer = buyer_of(order)
+    asked = pay(buyer, order, THREE_D_SECURE)
+    for answer in (
+        api.delete(f"/v1/orders/{order.id}/line-items/{order.line_items.get().id}"),
+        api.post(f"/v1/orders/{order.id}/close", {}),
+        api.post(f"{SESSIONS}/{buyer.session_id}/close", {}),
+    ):
+        assert answer.code in ("ORDER_PAYMENT_ATTEMPT_ACTIVE", "CHECKOUT_PAYMENT_RESOLVING")
+    authenticate(api, asked)
+    deliver_notices(environment)
+
+    assert charged(order) == [10_000]
+    assert_books(order, total=10_000, paid=10_000, outstanding=0, payment_status="paid")
 
 
 def test_d009_after_a_lost_answer_a_second_press_gets_the_same_payment(order):

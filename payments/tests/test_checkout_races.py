@@ -10,21 +10,24 @@ from flint.celery import collecting
 from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.fixtures import client_of
+from flint.testing.processors import network_of
 from flint.testing.stories import actor_in, eur, line, wire
 from orders.models import Order
 from orders.services import add_line_items, close_order, update_order
 from payments import services
-from payments.models import CheckoutSession
+from payments.models import CheckoutSession, PaymentAttempt
+from payments.services.asking import ask_about_attempt
 from payments.services.sessions.changing import update_session
 from payments.services.sessions.credentials import authenticate_buyer, new_credential
 from payments.services.sessions.ending import close_session, expire_if_due
-from payments.tests.acts import at_once, charged, ended, kinds_of, later
+from payments.tests.acts import THREE_D_SECURE, at_once, at_processor, charged, ended, kinds_of, later
 from payments.tests.buyers import Buyer, buyer_of
 
 ROUNDS = 50
 PAID_ROUNDS = 20
 """Of those that reach the processor."""
 CARD = {"action": "pay", "payment_source": {"token": "pm_card_visa"}}
+TO_THE_BANK = {"action": "pay", "payment_source": {"token": THREE_D_SECURE}}
 OVER = ("CHECKOUT_SESSION_NOT_OPEN", "CHECKOUT_SESSION_EXPIRED")
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,6 +168,26 @@ def test_d001_one_buyer_presses_pay_in_five_tabs(environment):
         assert len(kept) == 1
         assert charged(order) == [10_000]
         assert_books(order, paid=10_000, outstanding=0)
+
+
+def test_d003_the_buyer_comes_back_while_flint_hears_of_it(environment):
+    for order, _, buyer in opened(environment, times=10):
+        asked = services.pay(order_id=order.id, data=TO_THE_BANK, actor=buyer).attempt
+        network_of(environment.id).authenticate(secret_of(asked), passed=True)
+        resume = {"action": "resume", "order_payment_attempt_id": asked.id}
+        heard = partial(ask_about_attempt, asked.id, actor=actor_in(environment))
+
+        results = at_once(partial(services.pay, order_id=order.id, data=resume, actor=buyer), heard, heard)
+
+        assert len(ended(results)) == 3
+        assert charged(order) == [10_000] and not at_processor(order).refunds
+        assert kinds_of(order).count("checkout_session.completed") == 1
+        assert_books(order, paid=10_000, outstanding=0)
+
+
+def secret_of(attempt: PaymentAttempt) -> str:
+    """The secret of the buyer's step."""
+    return attempt.operations.get(kind="confirm").buyer_action.client_secret
 
 
 def test_64_buyers_of_one_order_pay_once(environment):

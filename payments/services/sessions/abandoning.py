@@ -1,6 +1,6 @@
 """Letting go of a payment whose buyer never came back: its session is over, and so is the time to go on with it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.utils import timezone
@@ -14,6 +14,8 @@ from payments.services.closing import cancel_attempt
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+TRIED_FOR = timedelta(days=1)
+"""After that long, what the processor would not cancel is left to its own end, which the sweep learns of."""
 
 
 def cancel_abandoned(*, at: datetime | None = None) -> int:
@@ -24,7 +26,7 @@ def cancel_abandoned(*, at: datetime | None = None) -> int:
     """
     at = at or timezone.now()
     waiting = CheckoutSession.objects.filter(
-        recovery_expires_at__lte=at, recovery_attempt__status=AttemptStatus.REQUIRES_ACTION
+        recovery_expires_at__range=(at - TRIED_FOR, at), recovery_attempt__status=AttemptStatus.REQUIRES_ACTION
     )
     found = list(waiting.select_related("recovery_attempt").order_by("recovery_expires_at")[:BATCH])
     for session in found:

@@ -46,13 +46,16 @@ def refuse_ended(session: CheckoutSession) -> None:
 
 def refuse_restricted(actor: Actor, attempt_id: str = "") -> None:
     """
-    Keep the buyer of a session that has ended to what is left: resuming one attempt, named here, or nothing.
+    Keep the buyer of a session that has ended to what is left: resuming one attempt, named here, or nothing. On one
+    that is paid that is any of its own, which are over: the page that it comes back to may be loaded again.
 
     :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if it is not that.
     """
     if not actor.only_attempt_id:
         return
     if actor.only_attempt_id == NO_ATTEMPT:
+        if attempt_id:
+            return
         raise CheckoutSessionNotOpen()
     if not attempt_id:
         raise CheckoutRecoveryRestricted(order_payment_attempt_id=actor.only_attempt_id)

@@ -1,4 +1,4 @@
-"""Forgetting how the buyers of sessions that ended long ago were reached."""
+"""Forgetting how the buyers of sessions that ended long ago were reached, and what let them in."""
 
 from datetime import datetime, timedelta
 
@@ -36,6 +36,7 @@ def _erase(session_id: str, environment_id: str, at: datetime) -> None:
         session.contact_updated_at = None
         session.settings.get("customer_collection", {}).pop("prefilled_customer_info", None)
         session.contact_erased_at = at
+        session.credentials.all().delete()
         session.save(
             update_fields=["contact_email", "contact_phone", "contact_updated_at", "settings", "contact_erased_at"]
         )
