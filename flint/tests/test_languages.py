@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -21,6 +22,7 @@ IN_TEMPLATE = re.compile(r"""\{%\s*say\s+(?:"([^"]*)"|'([^']*)')""")
 BESIDE_ENGLISH = [code for code in LANGUAGES if code != "en"]
 
 
+@cache
 def said() -> dict[str, str]:
     """Every text that is said to buyers, with a place where it is."""
     return {**dict(in_python()), **dict(in_templates())}
