@@ -146,12 +146,16 @@ def test_a_fact_is_told_once_however_often_it_is_learnt(waiting, environment):
     assert Message.objects.filter(order=waiting).count() == 1
 
 
-def test_nothing_is_sent_of_what_was_rolled_back(environment, server):
+def test_d165_a_mail_is_left_to_after_the_commit_and_a_rollback_leaves_none(environment, server):
     order = paid(environment, email="")
     with collecting() as tasks, pytest.raises(RuntimeError), transaction.atomic():
         asking.send_receipt(order_id=order.id, email=ADA, actor=actor_in(environment))
         raise RuntimeError
     assert tasks == [] and not Message.objects.exists()
+    with collecting() as tasks, transaction.atomic():
+        message = asking.send_receipt(order_id=order.id, email=ADA, actor=actor_in(environment))
+        assert tasks == [] and mail.outbox == []
+    assert [kwargs for _, kwargs in tasks] == [{"message_id": message.id}]
 
 
 def test_no_mail_goes_out_inside_a_transaction(waiting):
