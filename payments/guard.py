@@ -11,6 +11,7 @@ DECLARE
     legs record;
     operations bigint;
     manual bigint;
+    apart bigint;
     open_attempt text;
 BEGIN
     SELECT * INTO o FROM orders_order WHERE id = checked;
@@ -31,6 +32,22 @@ BEGIN
     PERFORM flint_refuse(checked, 'order_tip_is_its_legs', o.settled_tip_amount, legs.tip);
     PERFORM flint_refuse(checked, 'order_charged_back_is_its_legs', o.charged_back_amount, legs.charged_back);
     PERFORM flint_refuse(checked, 'leg_captured_is_its_operations', legs.captured, operations);
+
+    -- Not only in sum: each leg for itself, and all in one currency.
+    SELECT COUNT(*) INTO apart
+        FROM payments_paymentintent i
+        LEFT JOIN (
+            SELECT p.payment_intent_id, SUM(p.captured_amount) AS captured, MIN(p.currency) AS first,
+                   MAX(p.currency) AS last
+                FROM payments_paymentoperation p JOIN payments_paymentintent l ON l.id = p.payment_intent_id
+                WHERE l.order_id = checked GROUP BY p.payment_intent_id
+        ) made ON made.payment_intent_id = i.id
+        WHERE i.order_id = checked AND (
+            i.currency <> o.currency
+            OR i.captured_amount <> COALESCE(made.captured, 0)
+            OR made.first <> o.currency OR made.last <> o.currency
+        );
+    PERFORM flint_refuse(checked, 'each_leg_captured_is_its_operations', 0, apart);
 
     SELECT COALESCE(MAX(id), '') INTO open_attempt FROM payments_paymentattempt
         WHERE order_id = checked
@@ -56,7 +73,7 @@ BEGIN
 END $$;
 
 CREATE CONSTRAINT TRIGGER operation_is_checked_with_its_order
-    AFTER INSERT OR UPDATE OF captured_amount, payment_intent_id ON payments_paymentoperation
+    AFTER INSERT OR UPDATE OF captured_amount, currency, payment_intent_id ON payments_paymentoperation
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_payments_of_operation();
 
 CREATE CONSTRAINT TRIGGER order_is_checked_with_its_payments
@@ -74,10 +91,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    SELECT SUM(fee_amount)::bigint AS fee, SUM(net_amount)::bigint AS net
+    SELECT SUM(fee_amount) FILTER (WHERE currency = leg.fee_currency)::bigint AS fee,
+           SUM(net_amount) FILTER (WHERE currency = leg.fee_currency)::bigint AS net,
+           COUNT(*) AS movements
         INTO told FROM payments_balancetransaction
-        WHERE payment_intent_id = checked AND type = 'payment' AND currency = leg.fee_currency
-          AND booked_at IS NOT NULL;
+        WHERE payment_intent_id = checked AND type = 'payment' AND booked_at IS NOT NULL;
+    PERFORM flint_refuse(checked, 'leg_shows_its_fee', (leg.fee_currency <> '')::int, (told.movements > 0)::int);
     PERFORM flint_refuse(checked, 'leg_fee_is_its_movements', leg.processing_fee_amount, told.fee);
     PERFORM flint_refuse(checked, 'leg_net_is_its_movements', leg.merchant_net_amount, told.net);
 END $$;

@@ -15,6 +15,7 @@ DECLARE
     allocated record;
     parts record;
     overpaid bigint;
+    apart bigint;
 BEGIN
     SELECT * INTO o FROM orders_order WHERE id = checked;
     IF NOT FOUND THEN
@@ -32,6 +33,34 @@ BEGIN
     PERFORM flint_refuse(checked, 'order_tip_refunded_is_its_refunds', o.tip_refunded_amount, legs.tip);
     PERFORM flint_refuse(checked, 'order_refunded_is_its_payments', o.refunded_amount, payments.refunded);
     PERFORM flint_refuse(checked, 'order_refund_pending_is_its_payments', o.refund_pending_amount, payments.pending);
+
+    -- Not only in sum: each payment, each refund and each leg for itself, and all in one currency.
+    SELECT COUNT(*) INTO apart
+        FROM payments_paymentintent i
+        LEFT JOIN (
+            SELECT payment_intent_id,
+                   SUM(amount) FILTER (WHERE status = 'succeeded') AS refunded,
+                   SUM(amount) FILTER (WHERE status IN ('pending', 'requires_action')) AS pending
+                FROM refunds_refundleg WHERE order_id = checked GROUP BY payment_intent_id
+        ) g ON g.payment_intent_id = i.id
+        WHERE i.order_id = checked
+          AND (i.refunded_amount <> COALESCE(g.refunded, 0) OR i.refund_pending_amount <> COALESCE(g.pending, 0));
+    PERFORM flint_refuse(checked, 'payments_refunded_are_their_legs', 0, apart);
+    SELECT COUNT(*) INTO apart
+        FROM refunds_refund r
+        WHERE r.order_id = checked
+          AND r.amount <> (SELECT COALESCE(SUM(amount), 0) FROM refunds_refundleg WHERE refund_id = r.id);
+    PERFORM flint_refuse(checked, 'refunds_are_their_legs', 0, apart);
+    SELECT COUNT(*) INTO apart
+        FROM refunds_refundleg g JOIN payments_paymentoperation p ON p.id = g.operation_id
+        WHERE g.order_id = checked AND (
+            g.currency <> o.currency
+            OR p.payment_intent_id <> g.payment_intent_id
+            OR NOT g.is_correction AND g.credit_amount <> (
+                SELECT COALESCE(SUM(amount), 0) FROM refunds_refundallocation WHERE leg_id = g.id
+            )
+        );
+    PERFORM flint_refuse(checked, 'refund_legs_credit_their_allocations', 0, apart);
 
     -- What went back of lines, charges and flat taxes is what their allocations say.
     SELECT COALESCE(SUM(a.amount) FILTER (WHERE g.status = 'succeeded'), 0)::bigint AS refunded,
@@ -55,6 +84,26 @@ BEGIN
     PERFORM flint_refuse(checked, 'parts_refunded_are_their_allocations', parts.refunded, allocated.refunded);
     PERFORM flint_refuse(checked, 'parts_refund_pending_are_their_allocations', parts.pending, allocated.pending);
     PERFORM flint_refuse(checked, 'lines_units_refunded_are_their_allocations', parts.units, allocated.units);
+
+    SELECT COUNT(*) INTO apart
+        FROM (
+            SELECT id, refunded_amount AS refunded, refund_pending_amount AS pending
+                FROM orders_lineitem WHERE order_id = checked
+            UNION ALL
+            SELECT id, refunded_amount, refund_pending_amount FROM orders_charge WHERE order_id = checked
+            UNION ALL
+            SELECT id, refunded_amount, refund_pending_amount FROM orders_taxbreakdown WHERE order_id = checked
+        ) part
+        LEFT JOIN (
+            SELECT COALESCE(a.line_item_id, a.charge_id, a.tax_breakdown_id) AS part_id,
+                   SUM(a.amount) FILTER (WHERE g.status = 'succeeded') AS refunded,
+                   SUM(a.amount) FILTER (WHERE g.status IN ('pending', 'requires_action')) AS pending
+                FROM refunds_refundallocation a JOIN refunds_refundleg g ON g.id = a.leg_id
+                WHERE a.order_id = checked AND NOT g.is_correction
+                GROUP BY 1
+        ) given ON given.part_id = part.id
+        WHERE part.refunded <> COALESCE(given.refunded, 0) OR part.pending <> COALESCE(given.pending, 0);
+    PERFORM flint_refuse(checked, 'each_part_refunded_is_its_allocations', 0, apart);
 
     -- An adjustment pays out at most what it withheld.
     SELECT COUNT(*) INTO overpaid
