@@ -11,7 +11,8 @@ from payments.checkout.summary import Row, lines_of, sums_of
 from payments.checkout.words import decline_text
 from payments.models import CheckoutSession, PaymentAttempt
 from payments.models.sessions import SessionStatus, TerminalReason
-from payments.processors.base import BuyerAction
+from payments.processors import processor_of
+from payments.processors.base import BuyerAction, Refused
 from payments.services.attempts import confirms_of
 from payments.services.starting import processor_name
 
@@ -100,8 +101,8 @@ def _is_payable(visit: Visit) -> bool:
     if not visit.session.order.outstanding_amount:
         return True
     try:
-        processor_name(visit.buyer)
-    except FlintError:
+        processor_of(processor_name(visit.buyer)).form_amount(visit.session.order.outstanding_money)
+    except (FlintError, Refused):
         return False
     return True
 

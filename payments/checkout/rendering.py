@@ -47,7 +47,7 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
         context |= {
             "form_template": processor.form_template,
             "form_script": processor.form_script if page.state == "open" or not page.action.redirect_url else "",
-            "form_amount": processor.form_amount(order.outstanding_money),
+            "form_amount": processor.form_amount(order.outstanding_money) if page.state == "open" else 0,
             "collection": processor.collection(environment_id=session.environment_id),
         }
     response = render(request, "checkout/page.html", context, status=status)

@@ -91,7 +91,7 @@ def test_a_slip_leads_to_its_field_and_nothing_of_the_card_comes_back(browser, s
     assert not PaymentAttempt.objects.filter(order_id=session["order_id"]).exists()
 
 
-def test_a_double_click_pays_once(browser, shop):
+def test_d001_a_double_click_pays_once(browser, shop):
     session = shop.session()
     page = browser.open(session["url"])
     type_card(page)
@@ -103,7 +103,7 @@ def test_a_double_click_pays_once(browser, shop):
     assert PaymentAttempt.objects.filter(order_id=session["order_id"]).count() == 1
 
 
-def test_the_form_sent_twice_past_the_button_pays_once(browser, shop):
+def test_d001_the_form_sent_three_times_past_the_button_pays_once(browser, shop):
     session = shop.session()
     page = browser.open(session["url"])
     type_card(page)

@@ -121,7 +121,7 @@ def test_a_card_payment_whose_answer_is_lost_is_waited_for(browser, shop):
 
 
 @pytest.mark.parametrize("account", ["000123456789", "000222222227"], ids=["comes in", "bounces"])
-def test_a_bank_debit_takes_its_time(browser, shop, account):
+def test_d010_a_bank_debit_takes_its_time(browser, shop, account):
     session = shop.session(shop.order(currency="USD"))
     page = browser.open(session["url"])
     page.get_by_label("Test bank account").check()

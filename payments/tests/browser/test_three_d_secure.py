@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from flint.testing.browser import PHONE
 from flint.testing.stories import deliver_notices
+from payments.tests.acts import secret_of
 from payments.tests.browser.acts import (
     ASKS,
     assert_charged,
@@ -74,7 +75,7 @@ def test_who_closed_the_tab_goes_on_later(browser, session):
     assert_charged(session, TOTAL)
 
 
-def test_who_closed_the_banks_tab_after_passing_has_paid(browser, session):
+def test_d006_who_closed_the_banks_tab_after_passing_has_paid(browser, session):
     page = browser.open(session["url"])
     pay(page, ASKS)
     bank = page.get_by_role("link", name="Continue to your bank").get_attribute("href")
@@ -86,7 +87,7 @@ def test_who_closed_the_banks_tab_after_passing_has_paid(browser, session):
     assert_charged(session, TOTAL)
 
 
-def test_the_notice_alone_pays_too(browser, shop, session):
+def test_d006_the_notice_alone_pays_too(browser, shop, session):
     page = browser.open(session["url"])
     pay(page, ASKS)
     bank = page.get_by_role("link", name="Continue to your bank").get_attribute("href")
@@ -168,3 +169,26 @@ def test_it_works_without_javascript(browser, session):
 
     see_paid(page)
     assert_charged(session, TOTAL)
+
+
+def test_a_shop_of_another_origin_is_led_back_to(browser, shop, live_server):
+    elsewhere = live_server.url.replace("localhost", "127.0.0.1")
+    data = {
+        "order_id": shop.order(),
+        "surface": "embedded",
+        "redirects": {"success_redirect_url": f"{elsewhere}/healthz"},
+    }
+    launched = shop.api.post("/v1/checkout-sessions", data).data
+    session = launched["checkout_session"]
+    buyer = {
+        "X-Checkout-Session-ID": session["checkout_session_id"],
+        "X-Checkout-Session-Secret": launched["checkout_access"]["checkout_auth_token"],
+        "Authorization": None,
+    }
+    source = {"action": "pay", "payment_source": {"confirmation_token": "ctoken_card_threeDSecure2Required"}}
+    asked = shop.api.post(f"/v1/orders/{session['order_id']}/pay", source, headers=buyer)
+    page = browser.open(f"/sandbox/3ds/{secret_of(asked)}")
+
+    page.get_by_role("button", name="Pass authentication").click()
+
+    page.wait_for_url(f"{elsewhere}/healthz")
