@@ -253,7 +253,7 @@ class TestReading:
         counted["get by buyer"] = statements(lambda: buyer.get(f"{SESSIONS}/{buyer.session_id}"))
         counted["order by buyer"] = statements(lambda: buyer.get(f"/v1/orders/{other.id}"))
         counted["pay by buyer"] = statements(lambda: pay(buyer, other))
-        bounds = {"create": 30, "get": 8, "get by buyer": 8, "order by buyer": 14, "pay by buyer": 110}
+        bounds = {"create": 20, "get": 5, "get by buyer": 5, "order by buyer": 10, "pay by buyer": 70}
         assert {name: count for name, count in counted.items() if count > bounds[name]} == {}, counted
 
 
