@@ -193,7 +193,7 @@ class TestMetadata:
     def test_a_strangers_cannot_be_changed(self, other_api, api, order):
         made = create(api, order)
         with nothing_moves(order):
-            assert self.change(other_api, made, {"metadata": {"x": "1"}}).code == "REFUND_NOT_FOUND"
+            assert self.change(other_api, made, {"metadata": {"x": "1"}}).code == "RESOURCE_NOT_FOUND"
 
     def test_the_same_key_changes_it_once(self, api, order):
         made = create(api, order)
