@@ -15,7 +15,7 @@ from flint.testing.stories import eur, wire
 from orders.models import Order
 from payments.models import CheckoutSession, PayLink
 from payments.services.sessions.ending import expire_if_due
-from payments.tests.acts import DECLINED, THREE_D_SECURE, VISA, kinds_of, pay
+from payments.tests.acts import DECLINED, THREE_D_SECURE, VISA, charged, kinds_of, pay
 from refunds.tests.disputing import dispute
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -177,3 +177,31 @@ def test_a_repeat_of_the_request_makes_one_link(api, order):
     assert make(api, order, key="once") == make(api, order, key="once")
     assert PayLink.objects.count() == 1
     assert make(api, order) not in str(PayLink.objects.values("digest", "order_id").first())
+
+
+def test_d026_a_corrected_order_is_paid_at_its_new_total_through_the_link(api, environment):
+    order = stories.open_order(environment, total=5_500)
+    path = make(api, order)
+    assert pay(api, order, DECLINED).data["payment_attempt"]["status"] == "failed"
+    line = order.line_items.get()
+    edit = {"unit_price_money": wire(eur(4_000))}
+    assert api.patch(f"/v1/orders/{order.id}/line-items/{line.id}", edit).status_code == 200
+
+    pay_on_page(path)
+
+    assert charged(order) == [4_000]
+    assert_books(order, total=4_000, paid=4_000, outstanding=0)
+
+
+def test_d122_after_an_edit_the_link_asks_for_the_rest_alone(api, environment):
+    order = stories.open_order(environment)
+    path = make(api, order)
+    pay_on_page(path)
+    line = {"name": "Post", "unit_price_money": wire(eur(1_500))}
+    api.post(f"/v1/orders/{order.id}/line-items", {"line_items": [line]})
+
+    assert "€15.00" in visit(path)
+    pay_on_page(path)
+
+    assert charged(order) == [10_000, 1_500]
+    assert_books(order, total=11_500, paid=11_500, outstanding=0)
