@@ -63,7 +63,10 @@ def sweep_surplus(*, at: datetime | None = None) -> int:
         OVER_COLLECTED, active_attempt_id="", environment__merchant__surplus_policy=SurplusPolicy.REFUND
     ).exclude(Exists(tried) | Exists(under_way))
     made = 0
-    for order_id, environment_id in list(orders.order_by("id").values_list("id", "environment_id")[:BATCH]):
+    for order_id, environment_id in orders.order_by("id").values_list("id", "environment_id").iterator():
+        # Counted by what was made: those that cannot go back now keep no others waiting, however many they are.
+        if made == BATCH:
+            break
         try:
             refund_surplus(order_id, actor=actors.system(environment_id, "Surplus policy"))
             made += 1

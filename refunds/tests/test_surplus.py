@@ -20,7 +20,9 @@ from orders.services import close_order
 from payments.tests.acts import at_once, at_processor, ended, going_wrong, later, nothing_moves
 from refunds import services, tasks
 from refunds.models import Refund
+from refunds.services import surplus as surpluses
 from refunds.services.surplus import NoSurplus
+from refunds.tests.disputing import dispute
 
 
 @pytest.fixture
@@ -68,6 +70,18 @@ def test_by_policy_it_goes_back_and_raises_no_credit(environment, over):
         assert services.sweep_surplus() == 0
         with pytest.raises(NoSurplus):
             surplus(over)
+
+
+def test_what_is_disputed_waits_and_keeps_nothing_else_waiting(environment, over, monkeypatch):
+    monkeypatch.setattr(surpluses, "BATCH", 1)
+    for position in (0, 1):
+        dispute(over, position=position, withdraws=False)
+    other = over_collected(environment)
+    refund_automatically(environment)
+    with settled():
+        assert services.sweep_surplus() == 1
+    assert_books(over, paid=20_000, refunded=0, refund_pending=0)
+    assert_books(other, paid=20_000, refunded=10_000, balance=0)
 
 
 def test_while_it_is_on_its_way_back_it_is_not_sent_again(environment, over):
