@@ -182,7 +182,7 @@ def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
     assert other_api.get("/v1/refunds", {"order_id": theirs["order_id"]}).data == []
 
 
-def test_a_leg_of_another_order_of_the_same_merchant_is_not_found(environment, api):
+def test_a_leg_of_another_order_of_the_same_merchant_is_none_of_this_one(environment, api):
     first, second = stories.held_order(environment), stories.held_order(environment)
     leg = second.payment_intents.get()
     for verb in ("capture", "cancel"):
@@ -193,5 +193,5 @@ def test_a_leg_of_another_order_of_the_same_merchant_is_not_found(environment, a
         assert response.code == "PAYMENT_INTENT_NOT_FOUND"
     with settled():
         response = api.post("/v1/refunds", {"order_id": first.id, "payment_intent_id": leg.id})
-    assert response.code == "PAYMENT_INTENT_NOT_FOUND"
+    assert response.code == "PAYMENT_INTENT_NOT_PART_OF_ORDER"
     assert Order.objects.get(id=second.id).active_attempt_id
