@@ -60,13 +60,14 @@ def let_in(request: HttpRequest, response: HttpResponse, session: CheckoutSessio
     """
     Give the browser a credential of its own, which no script can read and no other page is sent.
 
-    One that has been let in before keeps what it has, so that it is still known as the one that paid.
+    One that has been let in before keeps what it has, so that it is still known as the one that paid. A link can be
+    passed on, so whoever comes by one does not act for the customer: what the customer has saved stays out of reach.
     """
     if _is_let_in(request, session):
         return response
     response.set_cookie(
         COOKIE,
-        new_credential(session, acts_for_customer=session.customer_id is not None),
+        new_credential(session),
         max_age=KEPT_FOR,
         path=f"/checkout/{session.id}",
         secure=settings.IS_HTTPS,
