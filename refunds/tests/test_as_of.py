@@ -57,7 +57,7 @@ def test_every_act_of_the_histories_comes_about(api):
     for seed in range(1_000, 1_060):
         if wanted <= done:
             break
-        done |= set(History(api, seed).go(6).done)
+        done |= set(History(api, seed).go(15).done)
 
     assert wanted <= done
 
