@@ -114,6 +114,9 @@ class Payout(StatefulRecord):
                 transitions=[(str(old), str(new)) for old, targets in PAYOUT_MOVES.items() for new in targets],
             ),
             pgtrigger.Protect(name="payout_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.ReadOnly(
+                name="payout_is_never_rewritten", fields=["environment", "processor", "amount", "currency"]
+            ),
         ]
 
     def __str__(self) -> str:

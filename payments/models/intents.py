@@ -150,6 +150,9 @@ class PaymentIntent(StatefulRecord):
     class Meta:
         constraints = [
             models.CheckConstraint(name="leg_amount_positive", condition=Q(amount__gte=1, tip_amount__gte=0)),
+            models.CheckConstraint(
+                name="leg_holds_nothing_negative", condition=Q(authorized_amount__gte=0, released_amount__gte=0)
+            ),
             models.CheckConstraint(name="leg_tip_within_amount", condition=Q(tip_amount__lte=F("amount"))),
             models.CheckConstraint(
                 name="leg_gives_back_at_most_what_it_captured",

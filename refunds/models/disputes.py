@@ -139,6 +139,7 @@ class Dispute(StatefulRecord):
                     withdrawn_amount=F("charged_back_amount") + F("excess_amount"),
                     charged_back_amount__gte=0,
                     excess_amount__gte=0,
+                    noted_amount__gte=0,
                 ),
             ),
             models.CheckConstraint(
