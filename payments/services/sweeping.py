@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from flint import actors
@@ -16,6 +16,8 @@ from payments.services.methods.sweeping import sweep_methods
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+STRAY_PAUSE = timedelta(minutes=5)
+"""How long a stray hold is left alone after a cancel that did not get through: each try is a row."""
 
 
 def sweep(*, at: datetime | None = None) -> int:
@@ -42,7 +44,7 @@ def sweep(*, at: datetime | None = None) -> int:
     )
     for operation in unanswered:
         _each(ask_about_operation, operation, operation.environment_id, at)
-    strays = _whose_turn_it_is(stray_holds(), at)
+    strays = _whose_turn_it_is(stray_holds(at), at)
     for operation in strays:
         try:
             release_stray_hold(operation.id, actor=actors.system(operation.environment_id, "Sweep"))
@@ -51,12 +53,16 @@ def sweep(*, at: datetime | None = None) -> int:
     return len(attempts) + len(unanswered) + len(strays) + sweep_methods(at=at)
 
 
-def stray_holds() -> QuerySet[PaymentOperation]:
+def stray_holds(at: datetime) -> QuerySet[PaymentOperation]:
     """Return the tries whose hold stands at the processor although nobody waits for it any more."""
+    just_tried = PaymentOperation.objects.filter(
+        payment_intent=OuterRef("payment_intent"), kind="cancel", result="refused", created_at__gt=at - STRAY_PAUSE
+    )
     return (
         PaymentOperation.objects.filter(kind="confirm", result="requires_capture", captured_amount=0)
         .exclude(payment_intent__status="requires_capture")
-        .exclude(payment_intent__created_at__lt=timezone.now() - timedelta(days=30))
+        .exclude(payment_intent__created_at__lt=at - timedelta(days=30))
+        .exclude(Exists(just_tried))
         .exclude(attempt__status__in=["processing", "requires_action", "requires_capture"])
         .annotate(leg_status=F("payment_intent__status"))
     )
