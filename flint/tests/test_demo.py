@@ -144,7 +144,14 @@ def test_with_nothing_running_it_starts_an_installation_and_leaves_nothing_of_it
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_ctrl_c_while_it_starts_leaves_nothing_either(tmp_path):
-    player = subprocess.Popen(MANAGE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=bare_environment(tmp_path))
+    player = subprocess.Popen(
+        MANAGE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=bare_environment(tmp_path),
+        # Whatever a shell starts in the background ignores Ctrl-C, and so would all that it starts in turn.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 180
     while not (folders := list(tmp_path.glob("*/data/postgres"))):
         assert time.monotonic() < deadline, "it never began"
