@@ -208,13 +208,8 @@ class _Worker:
         """Take one kind of object through the window, there first, then here."""
         place = self.run.cursor.setdefault(comparison.kind, {})
         counts = self.run.counts.setdefault(comparison.kind, {"compared": 0, "imported": 0, "differing": 0, "new": 0})
-        try:
-            if "listed" not in place:
-                self._compare_theirs(comparison, place, counts)
-        except NotImplementedError:
-            # The processor shows no list of these, so there is nothing to compare with.
-            counts["unavailable"] = True
-            return
+        if "listed" not in place:
+            self._compare_theirs(comparison, place, counts)
         if "checked" not in place:
             self._compare_ours(comparison, place, counts)
 
