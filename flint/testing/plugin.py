@@ -6,6 +6,7 @@ the workers of pytest-xdist find it in the environment. ``DATABASE_URL`` set bef
 """
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -66,6 +67,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "localstripe: installs a package of its own; left out unless asked for")
     if importlib.util.find_spec("flint.testing.fixtures"):
         config.pluginmanager.import_plugin("flint.testing.fixtures")
+    if importlib.util.find_spec("flint.testing.emptying"):
+        importlib.import_module("flint.testing.emptying").install()
 
 
 def clear_after_the_killed() -> None:
