@@ -6,3 +6,7 @@ class MerchantsConfig(AppConfig):
 
     name = "flint.merchants"
     label = "merchants"
+
+    def ready(self) -> None:
+        """Declare the settings that are no single room's."""
+        from flint.merchants.settings import invoices, own  # noqa: F401

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from flint.ids import PublicIdField
+from flint.records import EnvironmentQuerySet
 
 
 def check_timezone(name: str) -> None:
@@ -31,9 +32,16 @@ class Merchant(models.Model):
     name = models.CharField(max_length=200)
     business_name = models.CharField(max_length=200, blank=True)
     email = models.EmailField()
+    phone = models.CharField(max_length=32, blank=True)
+    address = models.JSONField(null=True, blank=True)
+    website_url = models.CharField(max_length=2048, blank=True)
     support_email = models.EmailField(blank=True)
+    support_phone = models.CharField(max_length=32, blank=True)
+    support_url = models.CharField(max_length=2048, blank=True)
     reporting_timezone = models.CharField(max_length=64, default="UTC", validators=[check_timezone])
     surplus_policy = models.CharField(max_length=8, choices=SurplusPolicy.choices, default=SurplusPolicy.HOLD)
+    metadata = models.JSONField(default=dict, blank=True)
+    version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -105,6 +113,36 @@ class Environment(models.Model):
     def mode(self) -> str:
         """``live`` or ``test``, the contract's word in headers and in key prefixes."""
         return "live" if self.is_live else "test"
+
+
+class Settings(models.Model):
+    """
+    What a merchant chose in one environment, by section; see :mod:`flint.merchants.settings`. Defaults are not kept.
+
+    An environment that never chose anything has no row, and is at version 1.
+    """
+
+    id = PublicIdField(prefix="set")
+    environment = models.OneToOneField(Environment, on_delete=models.PROTECT, related_name="+")
+    version = models.BigIntegerField(default=1)
+    sections = models.JSONField(default=dict)
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = EnvironmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "settings"
+        verbose_name_plural = "settings"
+
+    def __str__(self) -> str:
+        return f"Settings of {self.environment}"
+
+    @staticmethod
+    def id_of(environment_id: str) -> str:
+        """Return the id that an environment's settings have, or would have."""
+        return f"set_{environment_id.removeprefix('env_')}"
 
 
 class KeyStatus(models.TextChoices):

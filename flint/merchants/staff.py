@@ -29,6 +29,10 @@ class Right(StrEnum):
     """Say which emails the merchant writes itself."""
     CHOOSE_POLICY = "choose_policy"
     """Say what becomes of money that came in beyond what was owed."""
+    CHOOSE_SETTINGS = "choose_settings"
+    """Say how checkouts, receipts and all the rest look and behave."""
+    CHOOSE_INVOICE_SETTINGS = "choose_invoice_settings"
+    """Say how invoices are numbered, worded and reminded of."""
     READ_STAFF = "read_staff"
     HANDLE_NOTICES = "handle_notices"
     """Try a processor's notice again, or set it aside."""
@@ -56,6 +60,7 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.HANDLE_NOTICES,
             Right.READ_BALANCE,
             Right.RECONCILE,
+            Right.CHOOSE_INVOICE_SETTINGS,
         }
     ),
     Role.SUPPORT: frozenset(

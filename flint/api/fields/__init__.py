@@ -11,6 +11,7 @@ from flint.api.fields.compound import ListOf, MetadataField, MetadataPatchField
 from flint.api.fields.money import MoneyField, SignedMoneyField
 from flint.api.fields.scalars import PercentField, StrictBoolean, StrictInteger, TimestampField
 from flint.api.fields.texts import (
+    ColorField,
     CountryField,
     EmailField,
     EnumField,
@@ -18,12 +19,14 @@ from flint.api.fields.texts import (
     IdField,
     PhoneField,
     StrictString,
+    TimezoneField,
     UrlField,
 )
 
 __all__ = [
     "Coded",
     "CodedField",
+    "ColorField",
     "CountryField",
     "EmailField",
     "EnumField",
@@ -40,5 +43,6 @@ __all__ = [
     "StrictInteger",
     "StrictString",
     "TimestampField",
+    "TimezoneField",
     "UrlField",
 ]

@@ -1,6 +1,7 @@
 """Texts, and words of closed lists."""
 
 import re
+import zoneinfo
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -179,3 +180,25 @@ class EnumField(CodedField):
 
     def openapi(self, schema, direction):
         return {"type": "string", "enum": self.choices}
+
+
+class TimezoneField(StrictString):
+    """A time zone of the IANA database, such as ``Europe/Berlin``."""
+
+    codes = dict.fromkeys(("type", "blank", "too_long", "format"), "INVALID_TIMEZONE")
+    default_error_messages = {"format": "This field is a time zone of the IANA database, such as Europe/Berlin."}
+
+    def to_internal_value(self, data):
+        name = super().to_internal_value(data)
+        if name not in zoneinfo.available_timezones():
+            self.fail("format")
+        return name
+
+
+class ColorField(StrictString):
+    """A colour by its red, green and blue, such as ``#1f4fd8``."""
+
+    codes = dict.fromkeys(("type", "blank", "too_short", "too_long", "format"), "INVALID_COLOR")
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"max_length": 7, "pattern": "#[0-9a-fA-F]{6}", **kwargs})

@@ -4,8 +4,8 @@ import copy
 
 from rest_framework import serializers
 
+from flint.api.addresses import AddressInput, AddressOutput
 from flint.api.fields import (
-    CountryField,
     EmailField,
     ExternalReferenceField,
     IdField,
@@ -22,17 +22,6 @@ from orders.api.serializers.fields import Derived, Filled
 
 NOTE_LENGTH = 5_000
 RESERVED = {"group_id", "tax_identity", "default_invoice_payment_term_id"}
-
-
-class AddressInput(Input):
-    """A postal address."""
-
-    line1 = StrictString(max_length=255)
-    line2 = StrictString(max_length=255, min_length=0, required=False)
-    city = StrictString(max_length=100)
-    state = StrictString(max_length=100)
-    postal_code = StrictString(max_length=20)
-    country = CountryField()
 
 
 class CreateCustomerInput(Input):
@@ -68,17 +57,6 @@ class UpdateCustomerInput(Patch):
     tax_exempt = StrictBoolean()
     metadata = MetadataPatchField()
     expected_version = StrictInteger(minimum=1, code="INVALID_EXPECTED_VERSION")
-
-
-class AddressOutput(Output):
-    """A postal address."""
-
-    line1 = StrictString()
-    line2 = StrictString(required=False)
-    city = StrictString()
-    state = StrictString()
-    postal_code = StrictString()
-    country = StrictString()
 
 
 class CustomerSummaryOutput(Output):

@@ -1,0 +1,28 @@
+"""Postal addresses, of customers and of merchants."""
+
+from flint.api.fields import CountryField, StrictString
+from flint.api.serializers import Input, Output
+
+
+class AddressOutput(Output):
+    """A postal address."""
+
+    line1 = StrictString()
+    line2 = StrictString(required=False)
+    city = StrictString()
+    state = StrictString()
+    postal_code = StrictString()
+    country = StrictString()
+
+
+class AddressInput(Input):
+    """A postal address."""
+
+    shown_as = AddressOutput
+
+    line1 = StrictString(max_length=255)
+    line2 = StrictString(max_length=255, min_length=0, required=False)
+    city = StrictString(max_length=100)
+    state = StrictString(max_length=100)
+    postal_code = StrictString(max_length=20)
+    country = CountryField()

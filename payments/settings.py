@@ -1,0 +1,64 @@
+"""What a merchant chooses once for all of its checkouts."""
+
+from flint.api.fields import EnumField, ListOf, PercentField, StrictBoolean, StrictInteger
+from flint.merchants.settings import Section, SectionInput, declare
+from payments.api.inputs import PAYMENT_OPTIONS
+
+SHORTEST, LONGEST = 60, 86_400
+"""How long a session may live, in seconds."""
+
+
+class CheckoutSettingsInput(SectionInput):
+    """Checkout sessions."""
+
+    default_expires_in_seconds = StrictInteger(
+        minimum=SHORTEST,
+        maximum=LONGEST,
+        code="INVALID_EXPIRATION",
+        label="A checkout stays open for",
+        help_text="Seconds, from a minute (60) to a day (86400).",
+    )
+    enabled_payment_options = ListOf(
+        EnumField(PAYMENT_OPTIONS, code="INVALID_PAYMENT_OPTIONS"),
+        min_length=1,
+        max_length=5,
+        code_few="INVALID_PAYMENT_OPTIONS",
+        label="Payment options",
+    )
+    require_email = StrictBoolean(label="Ask every buyer for an email address")
+    require_phone = StrictBoolean(label="Ask every buyer for a phone number")
+
+
+class TippingSettingsInput(SectionInput):
+    """Tips."""
+
+    enabled = StrictBoolean(label="Ask for a tip")
+    is_custom_tip_enabled = StrictBoolean(label="Let the buyer enter an amount")
+    tip_percent_options = ListOf(
+        PercentField(minimum=PercentField.STEPS, code="INVALID_TIP_PERCENT"),
+        min_length=3,
+        max_length=3,
+        code="INVALID_TIP_PERCENT",
+        label="What is offered",
+        help_text="Three percentages, such as 10, 15, 20.",
+    )
+
+
+declare(
+    Section(
+        "checkout",
+        "Checkout",
+        CheckoutSettingsInput,
+        defaults={"default_expires_in_seconds": LONGEST, "require_email": False, "require_phone": False},
+        explanation="How a new checkout behaves where it chooses nothing of its own.",
+    )
+)
+declare(
+    Section(
+        "tipping",
+        "Tipping",
+        TippingSettingsInput,
+        defaults={"enabled": False, "is_custom_tip_enabled": False},
+        explanation="Whether a new checkout asks for a tip where it says nothing of its own.",
+    )
+)
