@@ -15,7 +15,7 @@ import celery
 import structlog
 from celery.signals import setup_logging
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from flint import observing
 
@@ -30,8 +30,8 @@ SWEEPS = {
     "payments.tasks.expire_sessions": 15,
     "payments.tasks.cancel_abandoned": 300,
     "payments.tasks.erase_contacts": 600,
-    "payments.tasks.send_messages": 15,
-    "payments.tasks.erase_addresses": 3600,
+    "flint.messages.tasks.send_messages": 15,
+    "flint.messages.tasks.erase_addresses": 3600,
     "refunds.tasks.sweep": 10,
     "refunds.tasks.sweep_disputes": 60,
     "refunds.tasks.sweep_surplus": 60,
@@ -125,6 +125,16 @@ def after_commit(task: celery.Task, **kwargs) -> None:
     Never raises and hardly waits: with the broker down the task is left to the sweep.
     """
     transaction.on_commit(partial(send, task, kwargs), robust=True)
+
+
+def refuse_inside_transaction() -> None:
+    """
+    Raise if a transaction is open: a call to somebody else's server never holds a lock, and no rollback undoes it.
+
+    The wrapper that a test case puts around itself does not count.
+    """
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+        raise RuntimeError("somebody else's server was called inside a transaction")
 
 
 def send(task: celery.Task, kwargs: dict) -> None:

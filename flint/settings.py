@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "flint.merchants",
     "flint.api",
     "flint.events",
+    "flint.messages",
     "orders",
     "payments",
     "payments.processors.sandbox",

@@ -8,6 +8,6 @@ class PaymentsConfig(AppConfig):
         """Say what an order shows of its payments, and what it refuses while one is in progress."""
         from payments import accounting, restoring, selectors, settings, telling  # noqa: F401
         from payments.api import methods, outputs  # noqa: F401
-        from payments.messages import page, writing  # noqa: F401
+        from payments.messages import page, queueing, writing  # noqa: F401
         from payments.reconciling import payments, payouts  # noqa: F401
         from payments.services.sessions import credentials, ending  # noqa: F401

@@ -111,24 +111,3 @@ def check_payout(*, payout_id: str, environment_id: str) -> None:
     from payments.services.payouts import check_payout
 
     check_payout(payout_id, actor=actors.system(environment_id))
-
-
-@shared_task(name="payments.tasks.send_message", acks_late=True)
-def send_message(*, message_id: str) -> None:
-    from payments.messages.sending import send
-
-    send(message_id)
-
-
-@shared_task(name="payments.tasks.send_messages")
-def send_messages() -> int:
-    from payments.messages.sending import send_due
-
-    return send_due()
-
-
-@shared_task(name="payments.tasks.erase_addresses", acks_late=True)
-def erase_addresses() -> int:
-    from payments.messages.sending import erase_addresses
-
-    return erase_addresses()

@@ -3,14 +3,15 @@
 from django.db.models import Prefetch
 
 from flint.languages import Language
+from flint.messages.kinds import Letter, Row, Unneeded, says
+from flint.messages.models import Message
+from flint.messages.muting import is_muted
+from flint.messages.outbox import queue
 from flint.money import Money
+from orders.contacts import address_on_file
 from orders.models import Order
-from payments.checkout.summary import Row
-from payments.messages.kinds import Letter, Unneeded, says
-from payments.messages.outbox import address_on_file, is_muted, queue
 from payments.messages.receipts import paid_with
 from payments.messages.writing import questions
-from payments.models import Message
 from refunds.models import R, Refund, RefundAllocation, RefundLeg, RefundOrigin
 
 TOLD = (R.SUCCEEDED, R.PARTIALLY_SUCCEEDED)

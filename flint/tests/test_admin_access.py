@@ -26,12 +26,12 @@ from refunds.tests.disputing import dispute
 OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Role.DEVELOPER
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
-SALES += ("payments_message", "payments_checkoutsession", "refunds_dispute")
+SALES += ("outbox_message", "payments_checkoutsession", "refunds_dispute")
 SALES += ("payments_paymentmethod", "payments_paymentlink")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
-SETUP += ("payments_messagesettings",)
+SETUP += ("outbox_messagesettings",)
 
 MAY_READ = {
     **{f"{model}_{view}": ALL for model in (*SALES, *RECONCILIATION) for view in ("changelist", "change")},
@@ -48,7 +48,7 @@ MAY_ACT = {
     "orders_order_pay_address": {OWNER, SUPPORT, FINANCE},
     "payments_paymentlink_switch": {OWNER, FINANCE},
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
-    "payments_messagesettings_mute": {OWNER, DEVELOPER},
+    "outbox_messagesettings_mute": {OWNER, DEVELOPER},
     "payments_reconcilerun_start": {OWNER, FINANCE},
     "payments_reconciledifference_retry": {OWNER, FINANCE},
     "payments_reconciledifference_ignore": {OWNER, FINANCE},
@@ -106,8 +106,8 @@ def rows(merchant, environment) -> dict[str, str]:
     method = apps.get_model("payments.PaymentMethod").objects.create(
         environment=environment, customer=customer, processor="sandbox"
     )
-    message = apps.get_model("payments.Message").objects.filter(order=order).order_by("id").first()
-    apps.get_model("payments.MessageSettings").objects.create(environment=environment)
+    message = apps.get_model("outbox.Message").objects.filter(order=order).order_by("id").first()
+    apps.get_model("outbox.MessageSettings").objects.create(environment=environment)
     payout = apps.get_model("payments.Payout").objects.create(
         environment=environment,
         processor="sandbox",
@@ -142,9 +142,9 @@ def rows(merchant, environment) -> dict[str, str]:
         "payments_paymentintent": order.payment_intents.get().id,
         "payments_paymentmethod": method.id,
         "payments_paymentlink": stories.payment_link(environment).id,
-        "payments_message": message.id,
+        "outbox_message": message.id,
         "payments_checkoutsession": stories.checkout(stories.open_order(environment)).session.id,
-        "payments_messagesettings": environment.id,
+        "outbox_messagesettings": environment.id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,
         "refunds_dispute": dispute(order, case_type="inquiry").id,

@@ -1,9 +1,8 @@
 """Payments in the admin: their part of the order page, a page each, and the work list of what processors told us."""
 
-from payments.admin import checkout  # noqa: F401
+from payments.admin import checkout, messages  # noqa: F401
 from payments.admin.balances import BalanceTransactionAdmin, PayoutAdmin
 from payments.admin.links import PaymentLinkAdmin
-from payments.admin.messages import MessageAdmin, MessageSettingsAdmin
 from payments.admin.methods import PaymentMethodAdmin
 from payments.admin.notices import ProcessorNoticeAdmin
 from payments.admin.payments import PaymentIntentAdmin, order_link, source_text
@@ -13,8 +12,6 @@ from payments.admin.sessions import CheckoutSessionAdmin
 __all__ = [
     "BalanceTransactionAdmin",
     "CheckoutSessionAdmin",
-    "MessageAdmin",
-    "MessageSettingsAdmin",
     "PayoutAdmin",
     "PaymentIntentAdmin",
     "PaymentLinkAdmin",

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from flint.errors import FlintError
 from flint.languages import Language
+from flint.messages.kinds import Row
 from orders.models import Order
 from payments.checkout.access import Visit
-from payments.checkout.summary import Row, lines_of, sums_of
+from payments.checkout.summary import lines_of, sums_of
 from payments.checkout.words import decline_text
 from payments.models import CheckoutSession, PaymentAttempt
 from payments.models.sessions import SessionStatus, TerminalReason

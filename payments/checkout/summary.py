@@ -1,22 +1,12 @@
 """What is paid for, and what was paid: rows of text for people, read from the order as it is."""
 
 import zoneinfo
-from dataclasses import dataclass
 from typing import Any
 
 from flint.languages import Language
+from flint.messages.kinds import Row
 from orders.models import Order
 from payments.models import CheckoutSession
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a summary: what, how much, and a word beside it."""
-
-    label: str
-    money: str
-    detail: str = ""
-    is_strong: bool = False
 
 
 def lines_of(order: Order, language: Language) -> list[Row]:

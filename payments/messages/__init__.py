@@ -1,1 +1,1 @@
-"""Emails to buyers: an outbox written with the facts, what each kind says, how it is sent, and a receipt as a page."""
+"""What buyers are written to about payments: receipts, failures and pay links, and the receipt as a page."""

@@ -8,11 +8,13 @@ from django.utils import timezone
 from flint.actors import Actor
 from flint.errors import Conflict, InvalidInput, TooManyRequests
 from flint.events import services as events
+from flint.messages import outbox
+from flint.messages.models import Message, MessageStatus, masked
+from flint.messages.muting import is_muted
+from orders.contacts import address_on_file
 from orders.models import Order
-from payments.messages import outbox
+from payments.messages.queueing import address_typed
 from payments.messages.receipts import is_available
-from payments.models import Message
-from payments.models.messages import MessageStatus, masked
 from payments.services.links.recovery import create_pay_link
 from payments.services.sessions.ending import save_counts
 
@@ -60,9 +62,9 @@ def send_receipt(*, order_id: str, email: str = "", actor: Actor, at: datetime |
         order = Order.objects.of(actor).lock(id=order_id)
         if not is_available(order):
             raise OrderReceiptNotAvailable(current_status=order.payment_status)
-        if outbox.is_muted(order.environment_id, "receipt"):
+        if is_muted(order.environment_id, "receipt"):
             raise OrderReceiptMerchantManaged
-        on_file = outbox.address_on_file(order)
+        on_file = address_on_file(order)
         recipient = email or on_file
         if not recipient:
             raise OrderReceiptEmailUnavailable("No address is on file for this order. Name one.", param="email")
@@ -83,7 +85,7 @@ def send_pay_link(*, order_id: str, email: str = "", actor: Actor, at: datetime 
     with transaction.atomic():
         link = create_pay_link(order_id=order_id, actor=actor)
         order = Order.objects.of(actor).lock(id=order_id)
-        recipient = email or outbox.address_typed(order)
+        recipient = email or address_typed(order)
         if not recipient:
             raise OrderReceiptEmailUnavailable("No address is on file for this order. Name one.", param="email")
         return _queue(order, "pay_link", link.id, recipient, actor, at)

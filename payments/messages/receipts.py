@@ -7,8 +7,9 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from flint.languages import Language
+from flint.messages.kinds import Row
 from orders.models import Order
-from payments.checkout.summary import Row, lines_of
+from payments.checkout.summary import lines_of
 from payments.models import CheckoutSession, PaymentIntent
 
 BRANDS = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay", "diners": "Diners Club"}

@@ -3,12 +3,13 @@
 from flint import actors
 from flint.errors import Conflict
 from flint.languages import Language, phrase
-from payments.checkout.summary import Row, lines_of, sums_of
+from flint.messages.kinds import Letter, Row, Unneeded, says
+from flint.messages.models import Message
+from payments.checkout.summary import lines_of, sums_of
 from payments.checkout.words import decline_text
 from payments.messages.addresses import receipt_url
-from payments.messages.kinds import Letter, Unneeded, says
 from payments.messages.receipts import is_available, paid_with, receipt_of
-from payments.models import Message, PayLink, PaymentIntent, PaymentOperation
+from payments.models import PayLink, PaymentIntent, PaymentOperation
 from payments.services.links.recovery import create_pay_link
 
 QUESTIONS = phrase("If you have a question, answer this message or write to {address}.")

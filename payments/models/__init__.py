@@ -4,7 +4,6 @@ from payments.models.attempts import PaymentAttempt
 from payments.models.balances import BalanceSync, BalanceTransaction, Payout
 from payments.models.intents import PaymentIntent
 from payments.models.links import PayLink, PaymentLink, PaymentLinkOrder
-from payments.models.messages import Message, MessageSettings
 from payments.models.methods import PaymentMethod, PaymentMethodSetup
 from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
@@ -16,8 +15,6 @@ __all__ = [
     "BalanceTransaction",
     "CheckoutCredential",
     "CheckoutSession",
-    "Message",
-    "MessageSettings",
     "PayLink",
     "PaymentAttempt",
     "PaymentIntent",

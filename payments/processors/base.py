@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db import connection
-
+from flint.celery import refuse_inside_transaction as refuse_inside_transaction
 from flint.money import Money
 
 PaymentStatus = Literal[
@@ -468,13 +467,3 @@ class Processor(ABC):
     @abstractmethod
     def collection(self, *, environment_id: str) -> dict[str, Any]:
         """Return what a browser needs to collect a source: ``publishable_key``, ``account_id`` if any. No secret."""
-
-
-def refuse_inside_transaction() -> None:
-    """
-    Raise if a transaction is open: a processor call never holds a lock, and is never undone by a rollback.
-
-    The wrapper that a test case puts around itself does not count.
-    """
-    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
-        raise RuntimeError("a processor was called inside a transaction")

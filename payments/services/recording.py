@@ -16,7 +16,7 @@ from flint.events import services as events
 from orders import ledger
 from orders.models import Discount, Order
 from payments import tasks
-from payments.messages.outbox import queue_late_failure, queue_receipt
+from payments.messages.queueing import queue_late_failure, queue_receipt
 from payments.models import PaymentIntent, PaymentOperation
 from payments.models.attempts import AttemptStatus
 from payments.models.intents import UNDER_WAY

@@ -7,10 +7,10 @@ from typing import Any
 from django.core import mail
 
 from flint.merchants.models import Environment
+from flint.messages.models import Message
 from flint.testing import stories
 from flint.testing.stories import line, settled
 from orders.models import Order
-from payments.models import Message
 
 ADA = "ada@buyer.example"
 

@@ -4,10 +4,10 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
+from flint.messages.models import MessageSettings
 from flint.testing import stories
 from flint.testing.staff import page, signed_in
 from flint.testing.stories import settled
-from payments.models import MessageSettings
 from payments.tests.acts import nothing_moves
 from payments.tests.mails import ADA, paid, queued
 
@@ -82,8 +82,8 @@ def test_buttons_show_where_they_work_and_to_whom(merchant, support, environment
 
 def test_what_was_sent_is_listed_and_found_by_its_address(support, environment):
     message = queued(paid(environment))
-    here = reverse("admin:payments_message_change", args=[message.id])
-    where = reverse("admin:payments_message_changelist")
+    here = reverse("admin:outbox_message_change", args=[message.id])
+    where = reverse("admin:outbox_message_changelist")
     assert here in page(support.get(where)) and here in page(support.get(where, {"q": "ADA@buyer.example"}))
     assert here not in page(support.get(where, {"q": BOB}))
     assert ADA in page(support.get(here))
@@ -91,8 +91,8 @@ def test_what_was_sent_is_listed_and_found_by_its_address(support, environment):
 
 def test_kinds_are_switched_off_and_on_again(merchant, environment):
     owner = signed_in(merchant, "owner")
-    where = reverse("admin:payments_messagesettings_mute", args=[environment.id])
-    assert where in page(owner.get(reverse("admin:payments_messagesettings_changelist")))
+    where = reverse("admin:outbox_messagesettings_mute", args=[environment.id])
+    assert where in page(owner.get(reverse("admin:outbox_messagesettings_changelist")))
     shown = page(owner.get(where))
     assert shown.count('name="sent"') == shown.count(" checked") == 3
     owner.post(where, {"sent": ["refund", "payment_failed"]})

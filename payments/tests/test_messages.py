@@ -7,13 +7,14 @@ import pytest
 from django.core import mail
 
 from flint.languages import LANGUAGES, Language
+from flint.messages.composing import mail_of
+from flint.messages.models import Message
+from flint.messages.muting import UnknownMessageKind, mute_kinds
 from flint.testing import stories
 from flint.testing.stories import actor_in, line, settled
 from orders.services import add_line_items, create_customer
 from payments.messages import asking
-from payments.messages.composing import mail_of
-from payments.messages.muting import UnknownMessageKind, mute_kinds
-from payments.models import CheckoutSession, Message, PaymentIntent
+from payments.models import CheckoutSession, PaymentIntent
 from payments.services.sessions import credentials
 from payments.services.sessions.changing import update_session
 from payments.tests.acts import later

@@ -4,20 +4,26 @@ from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from flint.celery import collecting
+from flint.events import services as events
 from flint.languages import Language
+from flint.messages import outbox, sending
+from flint.messages.kinds import Attachment, Letter, Unneeded, done, kinds, says, when_done
+from flint.messages.metrics import waiting_mail
+from flint.messages.models import Message
 from flint.testing import stories
 from flint.testing.secrets import everything_logged
-from flint.testing.stories import actor_in
+from flint.testing.stories import actor_in, settled
 from orders.models import Order
-from payments.messages import asking, outbox, sending
+from orders.services import close_order
+from payments.messages import asking, queueing
 from payments.messages.addresses import receipt_url
-from payments.models import Message
 from payments.tests.acts import at_once, later
 from payments.tests.mails import ADA, paid, queued
 
@@ -142,7 +148,7 @@ def test_a_fact_is_told_once_however_often_it_is_learnt(waiting, environment):
     for _ in range(2):
         with transaction.atomic():
             order = Order.objects.behind(actor_in(environment)).lock(id=waiting.id)
-            outbox.queue_receipt(order, operation)
+            queueing.queue_receipt(order, operation)
     assert Message.objects.filter(order=waiting).count() == 1
 
 
@@ -187,3 +193,81 @@ def test_an_address_is_erased_in_time_and_known_again(environment, server, setti
 def test_what_is_not_sent_yet_keeps_its_address(waiting, settings):
     assert sending.erase_addresses(at=later(days=settings.MESSAGES_KEPT_DAYS + 1)) == 0
     assert queued(waiting).recipient == ADA
+
+
+@pytest.fixture
+def notice(environment):
+    """A kind of message of some other room: it takes a file along, and has that room's row follow."""
+    followed = []
+
+    @says("notice", label="Notice")
+    def write(message: Message, language: Language) -> Letter:
+        if message.order.status == "closed":
+            raise Unneeded("closed")
+        file = Attachment("List\r\n1.csv", "text/csv", read=lambda: f"order,{message.order_id}".encode())
+        return Letter(subject="A notice", heading="A notice", attachments=[file])
+
+    @when_done("notice")
+    def follow(order, message: Message, at) -> None:
+        followed.append((message.status, order.event_count, connection.in_atomic_block))
+        events.record(order, "order.note_added", subject=order, actor=actor_in(environment))
+
+    yield followed
+    del kinds["notice"], done["notice"]
+
+
+def notify(environment, order) -> Message:
+    with transaction.atomic():
+        locked = Order.objects.of(actor_in(environment)).lock(id=order.id)
+        cc = ["books@buyer.example", "no address", "evil@buyer.example,more@buyer.example"]
+        return outbox.queue(locked, "notice", source_id="doc_1", recipient=ADA, cc=cc)
+
+
+def test_any_room_sends_copies_and_files(environment, notice, server):
+    order = stories.open_order(environment, total=4_900)
+    with settled():
+        message = notify(environment, order)
+    (sent,) = mail.outbox
+    assert (sent.to, sent.cc, sent.recipients()) == ([ADA], ["books@buyer.example"], [ADA, "books@buyer.example"])
+    assert sent.attachments == [("List 1.csv", f"order,{order.id}", "text/csv")]
+    message.refresh_from_db()
+    assert message.masked_cc == ["b•••@buyer.example"]
+    sending.erase_addresses(at=later(days=settings.MESSAGES_KEPT_DAYS + 1))
+    message.refresh_from_db()
+    assert (message.recipient, message.cc, message.masked_cc) == ("", [], [])
+
+
+def test_a_rooms_row_follows_what_became_of_its_message(environment, notice, server):
+    order = stories.open_order(environment, total=4_900)
+    server.failure = SMTPServerDisconnected("gone")
+    with settled():
+        notify(environment, order)
+    assert notice == [], "nothing has come of it yet"
+    server.failure = None
+    assert sending.send_due(at=later(minutes=1)) == 1
+    order.refresh_from_db()
+    assert notice == [("sent", order.event_count - 1, True)]
+    assert order.events.order_by("-sequence").values_list("type", flat=True)[0] == "order.note_added"
+
+
+def test_a_room_hears_of_a_message_that_is_not_wanted_any_more(environment, notice, server):
+    order = stories.open_order(environment, total=4_900)
+    with collecting():
+        notify(environment, order)
+        close_order(order_id=order.id, actor=actor_in(environment))
+    sending.send_due()
+    assert [status for status, *_ in notice] == ["failed"] and mail.outbox == []
+
+
+def test_tells_how_much_mail_waits(waiting, server):
+    server.failure = SMTPServerDisconnected("gone")
+    sending.send_due()
+    numbers = {metric.name: {tuple(s.labels.values()): s.value for s in metric.samples} for metric in waiting_mail()}
+    assert numbers["flint_messages_waiting"] == {("receipt",): 1}
+    assert numbers["flint_messages_oldest_waiting_seconds"][()] > 0
+    assert numbers["flint_messages_failed_lately"] == {}
+    server.failure = SMTPRecipientsRefused({ADA: (550, b"unknown")})
+    sending.send_due(at=later(minutes=1))
+    numbers = {metric.name: {tuple(s.labels.values()): s.value for s in metric.samples} for metric in waiting_mail()}
+    assert numbers["flint_messages_waiting"] == {}
+    assert numbers["flint_messages_failed_lately"] == {("SMTPRecipientsRefused 550",): 1}

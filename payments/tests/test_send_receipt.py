@@ -10,13 +10,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flint.celery import collecting
+from flint.messages.models import Message
+from flint.messages.muting import mute_kinds
 from flint.testing import stories
 from flint.testing.fixtures import client_of
 from flint.testing.stories import actor_in, settled
 from orders.services import close_order
 from payments.messages import asking
-from payments.messages.muting import mute_kinds
-from payments.models import Message
 from payments.services.sessions import credentials
 from payments.tests.acts import at_once, nothing_moves
 from payments.tests.buyers import Buyer, buyer_of

@@ -4,12 +4,12 @@ import pytest
 from django.core import mail
 
 from flint.languages import LANGUAGES, Language
+from flint.messages.composing import mail_of
+from flint.messages.kinds import Unneeded
+from flint.messages.models import Message
+from flint.messages.muting import mute_kinds
 from flint.testing import stories
 from flint.testing.stories import actor_in, eur, line
-from payments.messages.composing import mail_of
-from payments.messages.kinds import Unneeded
-from payments.messages.muting import mute_kinds
-from payments.models import Message
 from payments.tests.acts import later
 from payments.tests.mails import ADA, html_of, last_mail, paid, queued, words_of
 

@@ -15,14 +15,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from flint import actors
+from flint.celery import refuse_inside_transaction
 from flint.events import services as events
-from orders.models import Order
-from payments.messages.composing import mail_of
-from payments.messages.kinds import Unneeded
-from payments.models import Message
-from payments.models.messages import MessageStatus
-from payments.processors.base import refuse_inside_transaction
-from payments.services.sessions.ending import save_counts
+from flint.messages.composing import mail_of
+from flint.messages.kinds import Unneeded, done
+from flint.messages.models import Message, MessageStatus
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +83,7 @@ def _book(message: Message, *, error: str, at: datetime) -> str:
     """Book that a message went out, or that it never will, in the order's history."""
     actor = actors.system(message.environment_id, "Messages")
     with transaction.atomic():
-        order = Order.objects.behind(actor).lock(id=message.order_id)
+        order = Message.order.field.related_model.objects.behind(actor).lock(id=message.order_id)
         message = Message.objects.select_for_update().get(id=message.id)
         if message.status != MessageStatus.QUEUED:
             return str(message.status)
@@ -98,7 +95,9 @@ def _book(message: Message, *, error: str, at: datetime) -> str:
             message.deliver(at=at)
             events.record(order, "order.message_sent", subject=message, actor=actor, **known)
         message.save()
-        save_counts(order)
+        if message.kind in done:
+            done[message.kind](order, message, at)
+        order.save(update_fields=["event_count", "updated_at"])
     log.info("message.sent" if not error else "message.failed", message_id=message.id, kind=message.kind, error=error)
     return str(message.status)
 
@@ -134,4 +133,4 @@ def erase_addresses(*, at: datetime | None = None) -> int:
     before = (at or timezone.now()) - timedelta(days=settings.MESSAGES_KEPT_DAYS)
     old = Message.objects.filter(created_at__lt=before, next_at__isnull=True).exclude(recipient="")
     batch = old.order_by("created_at").values("id")[: BATCH * 10]
-    return Message.objects.filter(id__in=batch).update(recipient="")
+    return Message.objects.filter(id__in=batch).update(recipient="", cc=[])

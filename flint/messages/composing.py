@@ -9,8 +9,8 @@ from django.template.loader import render_to_string
 from django.utils.text import wrap
 
 from flint.languages import Language
-from payments.messages.kinds import Letter, kinds
-from payments.models import Message
+from flint.messages.kinds import Letter, kinds
+from flint.messages.models import Message
 
 WIDTH = 72
 
@@ -36,6 +36,7 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
         body=text_of(letter, context),
         from_email=formataddr((one_line(str(merchant)), settings.EMAIL_FROM)),
         to=[message.recipient],
+        cc=message.cc,
         reply_to=[merchant.support_email or merchant.email],
         headers={
             "Message-ID": f"<{message.id.lower()}@{settings.EMAIL_FROM.rpartition('@')[2]}>",
@@ -46,6 +47,8 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
         },
     )
     mail.attach_alternative(render_to_string("emails/letter.html", context), "text/html")
+    for each in letter.attachments:
+        mail.attach(one_line(each.name), each.read(), each.mime_type)
     return mail
 
 

@@ -7,12 +7,17 @@ from django.db import transaction
 from flint.actors import Actor
 from flint.errors import InvalidInput
 from flint.events import services as events
-from payments.messages.kinds import kinds
-from payments.models import MessageSettings
+from flint.messages.kinds import kinds
+from flint.messages.models import MessageSettings
 
 
 class UnknownMessageKind(InvalidInput):
     message = "There is no such kind of message, or it is only sent when somebody asks for it."
+
+
+def is_muted(environment_id: str, kind: str) -> bool:
+    """Whether the merchant writes this kind of message itself."""
+    return MessageSettings.objects.filter(environment_id=environment_id, muted_kinds__contains=[kind]).exists()
 
 
 def mute_kinds(names: Iterable[str], *, actor: Actor) -> MessageSettings:

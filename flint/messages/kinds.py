@@ -1,16 +1,20 @@
 """
-The kinds of messages, and what each says. Rooms to the right add their own:
+The kinds of messages, and what each says. The rooms add their own:
 
     @says("refund", label="Refund")
     def refund(message: Message, language: Language) -> Letter: ...
+
+    @when_done("invoice")
+    def keep_delivery(order: Order, message: Message, at: datetime) -> None: ...
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from flint.languages import Language
-from payments.checkout.summary import Row
-from payments.models import Message
+from flint.messages.models import Message
 
 
 class Unneeded(Exception):
@@ -19,6 +23,25 @@ class Unneeded(Exception):
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a summary: what, how much, and a word beside it."""
+
+    label: str
+    money: str
+    detail: str = ""
+    is_strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message. ``read`` makes it when the message is sent, outside of any transaction."""
+
+    name: str
+    mime_type: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +57,11 @@ class Letter:
     button: str = ""
     url: str = ""
     closing: Sequence[str] = ()
+    attachments: Sequence[Attachment] = ()
 
 
 Writer = Callable[[Message, Language], Letter]
+Done = Callable[[Any, Message, datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +75,7 @@ class Kind:
 
 
 kinds: dict[str, Kind] = {}
+done: dict[str, Done] = {}
 
 
 def says(name: str, *, label: str, can_be_muted: bool = True) -> Callable[[Writer], Writer]:
@@ -58,6 +84,21 @@ def says(name: str, *, label: str, can_be_muted: bool = True) -> Callable[[Write
     def register(writer: Writer) -> Writer:
         kinds[name] = Kind(name, label, writer, can_be_muted)
         return writer
+
+    return register
+
+
+def when_done(name: str) -> Callable[[Done], Done]:
+    """
+    Register a function that is told when a message of a kind went out or never will: its ``status`` says which.
+
+    It is called with the locked order in the transaction that books it, once, so that a room's own rows follow. The
+    order's counts are saved after it.
+    """
+
+    def register(follow: Done) -> Done:
+        done[name] = follow
+        return follow
 
     return register
 

@@ -1,4 +1,4 @@
-"""The outbox: emails to buyers, each about one fact, and which kinds of them a merchant writes itself."""
+"""The outbox: emails about orders, each about one fact, and which kinds of them a merchant writes itself."""
 
 from datetime import datetime
 
@@ -30,9 +30,9 @@ class Message(StatefulRecord):
     One email about one order, written with the fact that it tells of and sent after the commit.
 
     It holds no text: what it says is put together from the order when it is sent. ``kind`` and ``source_id``, the row
-    that the fact is about, come together once only. ``recipient`` is erased after a while; ``recipient_digest`` stays,
-    so that the limits on addresses hold for the order's whole life. ``next_at`` is when it is due, or, while a worker
-    sends it, when that worker is given up.
+    that the fact is about, come together once only. ``recipient`` and ``cc`` are erased after a while;
+    ``recipient_digest`` stays, so that the limits on addresses hold for the order's whole life. ``next_at`` is when it
+    is due, or, while a worker sends it, when that worker is given up.
     """
 
     missing = MessageNotFound
@@ -43,6 +43,7 @@ class Message(StatefulRecord):
     source_id = models.CharField(max_length=40)
     recipient = models.CharField(max_length=255, blank=True)
     recipient_digest = models.CharField(max_length=64, editable=False)
+    cc = ArrayField(models.CharField(max_length=255), default=list)
     language = models.CharField(max_length=16, default="en")
     status = fsm.FSMField(choices=M.choices, default=M.QUEUED, protected=True)
     attempts = models.IntegerField(default=0)
@@ -67,6 +68,7 @@ class Message(StatefulRecord):
             models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="message_to_send"),
             models.Index(fields=["created_at"], condition=~Q(recipient=""), name="message_to_erase"),
             models.Index(fields=["environment", "created_at"], name="message_by_time"),
+            models.Index(fields=["updated_at"], condition=Q(status=MessageStatus.FAILED), name="message_that_failed"),
         ]
 
     def __str__(self) -> str:
@@ -76,6 +78,11 @@ class Message(StatefulRecord):
     def masked_recipient(self) -> str:
         """The address as far as it may be shown to whoever reads a history: ``a•••@example.com``."""
         return masked(self.recipient)
+
+    @property
+    def masked_cc(self) -> list[str]:
+        """The addresses that get a copy, as far as they may be shown."""
+        return [masked(each) for each in self.cc]
 
     @fsm.transition(field=status, source=M.QUEUED, target=M.SENT)
     def deliver(self, *, at: datetime) -> None:
