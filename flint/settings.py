@@ -119,6 +119,7 @@ INSTALLED_APPS = [
     "flint.events",
     "flint.messages",
     "orders",
+    "invoices",
     "payments",
     "payments.processors.sandbox",
     "payments.processors.stripe",

@@ -63,6 +63,33 @@ def refuse_former_buyer(order: Order, actor: Actor) -> None:
         refuse(order, actor)
 
 
+class InvoiceLockedOrderFinancials(Conflict):
+    code = "INVOICE_LOCKED_ORDER_FINANCIALS"
+    message = "An issued invoice bills the order as it is. Void the invoice first, or correct it with a credit note."
+
+
+class OrderCollectionAlreadyActive(Conflict):
+    code = "ORDER_COLLECTION_ALREADY_ACTIVE"
+    message = "An issued invoice collects what the order owes. Collect through the invoice, or void it first."
+
+
+def refuse_under_invoice(order: Order) -> None:
+    """:raises InvoiceLockedOrderFinancials: if an invoice that still asks for money bills a locked order."""
+    if order.is_under_invoice:
+        raise InvoiceLockedOrderFinancials(invoice_id=order.invoice_id)
+
+
+def refuse_beside_invoice(order: Order, *, invoice_id: str | None = None) -> None:
+    """
+    Refuse to collect a locked order past the invoice that asks for its money.
+
+    :param invoice_id: the invoice that the collection is for, if any.
+    :raises OrderCollectionAlreadyActive: with the invoice's id.
+    """
+    if order.is_under_invoice and invoice_id != order.invoice_id:
+        raise OrderCollectionAlreadyActive(invoice_id=order.invoice_id)
+
+
 class OrderNotPayable(Conflict):
     code = "ORDER_NOT_PAYABLE"
     message = "A dispute took back what was paid. Staff decide first whether it is collected again or written off."

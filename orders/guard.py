@@ -61,6 +61,8 @@ DECLARE
     e record;
     h record;
     granted bigint;
+    recorded bigint;
+    posted bigint;
 BEGIN
     SELECT * INTO o FROM orders_order WHERE id = checked;
     IF NOT FOUND THEN
@@ -120,6 +122,17 @@ BEGIN
     PERFORM flint_refuse(checked, 'order_entries_without_gaps', o.entry_count::bigint, e.entries);
     PERFORM flint_refuse(checked, 'order_entries_without_gaps', e.last::bigint, e.entries);
     PERFORM flint_refuse(checked, 'order_entries_are_its_own', 0, e.foreign_entries);
+
+    -- What people recorded by hand.
+    SELECT COALESCE(SUM(CASE WHEN is_reversal THEN -amount ELSE amount END), 0)::bigint INTO recorded
+        FROM orders_manualpayment WHERE order_id = checked;
+    SELECT COALESCE(SUM(CASE kind WHEN 'manual_payment' THEN amount ELSE -amount END), 0)::bigint INTO posted
+        FROM orders_ledgerentry
+        WHERE order_id = checked AND kind IN ('manual_payment', 'manual_payment_reversed');
+    PERFORM flint_refuse(checked, 'manual_payments_are_in_the_ledger', posted, recorded);
+    IF recorded < 0 THEN
+        PERFORM flint_refuse(checked, 'manual_payments_reversed_within_themselves', recorded, 0);
+    END IF;
 
     -- Its history ends where it stands.
     SELECT sequence, total_amount, paid_amount, refunded_amount, refund_pending_amount, credit_amount,

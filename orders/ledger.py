@@ -5,7 +5,7 @@ The ledger: every movement of an order's money between two accounts, and the onl
 accounts; nothing else can be posted. Promised and done are two entries, and a mistake is corrected by adding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flint.events.models import Event
@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "sale_tip": (RECEIVABLE, TIPS),
     "sale_tax": (RECEIVABLE, TAX),
     "capture": (PROCESSOR, RECEIVABLE),
+    "manual_payment": (CASH, RECEIVABLE),
+    "manual_payment_reversed": (RECEIVABLE, CASH),
     "refund_promised": (REFUNDS_RESERVED, REFUNDS_DUE),
     "refund_released": (REFUNDS_DUE, REFUNDS_RESERVED),
     "refund": (RECEIVABLE, PROCESSOR),
@@ -64,6 +66,19 @@ recognised, and a processor may give a fee back.
 """
 
 
+_followers: list[Callable[[Order, Event], None]] = []
+
+
+def when_posted(follow: Callable[[Order, Event], None]) -> Callable[[Order, Event], None]:
+    """
+    Register who follows what a locked order stands at, before the order is saved.
+
+    It is told after the movements of ``event`` were posted, may record events of its own, and posts nothing.
+    """
+    _followers.append(follow)
+    return follow
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
     """One movement to post: minor units of the order's currency, and the row that it comes from."""
@@ -77,7 +92,7 @@ def post(order: Order, event: Event, postings: Sequence[Posting]) -> list[Ledger
     """
     Write entries for an order that is locked, in one statement; movements of nothing are left out.
 
-    Counts them on the order, which the caller saves.
+    Counts them on the order, which the caller saves. Whoever follows the order's amounts is told.
 
     :raises ValueError: on an amount below zero for a kind that only runs forward.
     """
@@ -88,7 +103,10 @@ def post(order: Order, event: Event, postings: Sequence[Posting]) -> list[Ledger
             entry.environment_id, entry.order_id, entry.event = order.environment_id, order.id, event
             entry.sequence, entry.currency = order.entry_count, order.currency
             entries.append(entry)
-    return LedgerEntry.objects.bulk_create(entries)
+    LedgerEntry.objects.bulk_create(entries)
+    for follow in _followers:
+        follow(order, event)
+    return entries
 
 
 def post_apart(event: Event, postings: Sequence[Posting], *, currency: str) -> list[LedgerEntry]:

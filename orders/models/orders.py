@@ -102,6 +102,9 @@ class Order(StatefulRecord):
     A payment that a merchant takes without an order has one too, ``is_hidden``: the record of all money is an order.
     Pricing amounts are the sums of its parts, settlement amounts the folds of its ledger; the database refuses a commit
     where they differ. ``balance = (total - credit) - (paid - refunded - charged back)``.
+
+    ``invoice_id`` is the invoice last issued for it and not voided. While that one asks for money,
+    ``is_under_invoice``, it alone is collected through, and what it bills stays as it is.
     """
 
     missing = OrderNotFound
@@ -156,6 +159,8 @@ class Order(StatefulRecord):
     tip_refunded_amount = models.BigIntegerField(default=0)
 
     is_collection_blocked = models.BooleanField(default=False)
+    invoice_id = models.CharField(max_length=40, blank=True)
+    is_under_invoice = models.BooleanField(default=False)
     active_attempt_id = models.CharField(max_length=40, blank=True)
     event_count = models.IntegerField(default=0)
     entry_count = models.IntegerField(default=0)
@@ -318,6 +323,17 @@ class Order(StatefulRecord):
     def credit(self, money: Money) -> None:
         """No longer ask for this part of the total: goods came back, or it was written off."""
         self.credit_amount += money.amount
+
+    @fsm.transition(field=refund_status, target=_reassess_refund)
+    def unsettle(self, money: Money) -> None:
+        """Undo :meth:`settle` for money that was recorded by hand: it was not received after all."""
+        self.paid_amount -= money.amount
+        self.reprice()
+
+    def bill(self, invoice_id: str, *, is_open: bool) -> None:
+        """Name the invoice that bills the order, and whether it still asks for money."""
+        self.invoice_id = invoice_id
+        self.is_under_invoice = is_open
 
     def promise_back(self, money: Money, *, tip_amount: int = 0) -> None:
         """Reserve money that a refund is to give back; it counts against every cap from now on."""

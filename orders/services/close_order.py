@@ -21,13 +21,15 @@ def close_order(*, order_id: str, reason: str = "", actor: Actor) -> Order:
     Close an open order: pending discounts lapse, what is still owed is written off, nothing more can be collected.
 
     :raises OrderNotFound: if it is absent or foreign. :raises OrderAlreadyClosed: if it was closed before.
-    :raises OrderPaymentAttemptActive: if a payment is in progress.
+    :raises OrderPaymentAttemptActive: if a payment is in progress. :raises InvoiceLockedOrderFinancials: if an invoice
+        asks for its money: void it or write it off first.
     """
     with transaction.atomic():
         order = Order.objects.of(actor).lock(id=order_id)
         if order.status != "open":
             raise OrderAlreadyClosed(current_status=order.status)
         collecting.refuse_while_collecting(order)
+        collecting.refuse_under_invoice(order)
         edit = Edit(order, pricing.load(order), actor)
         for discount in edit.parts.discounts:
             if discount.status == "pending":

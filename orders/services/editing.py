@@ -103,13 +103,15 @@ class Edit:
 
 
 @contextmanager
-def editing(order_id: str, *, actor: Actor, revision: int | None = None) -> Iterator[Edit]:
+def editing(order_id: str, *, actor: Actor, revision: int | None = None, for_invoice: bool = False) -> Iterator[Edit]:
     """
     Open an edit of an order's worth; what the block did is priced, saved and remembered when it ends.
 
     :raises OrderNotFound: if the order is absent or foreign.
     :raises OrderClosed: if its amounts are final.
     :raises OrderPaymentAttemptActive: if a payment is in progress.
+    :param for_invoice: the invoice that bills the order changes it itself, to add a late fee or to waive one.
+    :raises InvoiceLockedOrderFinancials: if an invoice bills the order as it is.
     :raises OrderChangedRefreshRequired: if ``revision`` is given and stale.
     """
     with transaction.atomic():
@@ -118,6 +120,8 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None) -> Iter
         refuse_stale(order, revision)
         refuse_closed(order)
         collecting.refuse_while_collecting(order)
+        if not for_invoice:
+            collecting.refuse_under_invoice(order)
         edit = Edit(order, pricing.load(order), actor)
         yield edit
         edit.commit()

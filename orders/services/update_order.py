@@ -113,6 +113,7 @@ def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
         refuse_closed(order)
         collecting.refuse_while_collecting(order)
         collecting.refuse_customer_change(order)
+        collecting.refuse_under_invoice(order)
         order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
 
 

@@ -86,6 +86,12 @@ class PaymentAttempt(StatefulRecord):
 
     id = PublicIdField(prefix="opa")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_attempts")
+    invoice = models.ForeignKey(
+        "invoices.Invoice", on_delete=models.PROTECT, null=True, related_name="payment_attempts"
+    )
+    invoice_schedule_entry = models.ForeignKey(
+        "invoices.InvoiceScheduleEntry", on_delete=models.PROTECT, null=True, related_name="+"
+    )
     checkout_session = models.ForeignKey(
         "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_attempts"
     )

@@ -103,6 +103,9 @@ class PaymentIntent(StatefulRecord):
     id = PublicIdField(prefix="pi")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_intents")
     status = fsm.FSMField(choices=S.choices, default=S.REQUIRES_PAYMENT_METHOD, protected=True)
+    invoice = models.ForeignKey(
+        "invoices.Invoice", on_delete=models.PROTECT, null=True, related_name="payment_intents"
+    )
     checkout_session = models.ForeignKey(
         "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_intents"
     )

@@ -74,7 +74,8 @@ class CheckoutSession(StatefulRecord):
     What it asks for is read from the order whenever it is shown; it keeps no amount. ``settings`` is what the caller
     chose of the contract's configuration, as it is echoed. ``launch_secret`` is part of the hosted page's address.
     A session that ended while its own attempt was under way is in recovery until ``recovery_expires_at``: its
-    credential may read, and resume that attempt.
+    credential may read, and resume that attempt. One that an invoice opened asks for what that is due, or for one entry
+    of its schedule, and is worth as long as the generation of the link that it was opened by.
     """
 
     missing = CheckoutSessionNotFound
@@ -88,6 +89,13 @@ class CheckoutSession(StatefulRecord):
     payment_link = models.ForeignKey(
         "payments.PaymentLink", on_delete=models.PROTECT, null=True, related_name="checkout_sessions"
     )
+    invoice = models.ForeignKey(
+        "invoices.Invoice", on_delete=models.PROTECT, null=True, related_name="checkout_sessions"
+    )
+    invoice_schedule_entry = models.ForeignKey(
+        "invoices.InvoiceScheduleEntry", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    invoice_link_generation = models.IntegerField(null=True)
     surface = models.CharField(max_length=8, choices=Surface.choices, default=Surface.HOSTED)
     origin = models.CharField(max_length=20, choices=Origin.choices, default=Origin.CHECKOUT)
     settings = models.JSONField(default=dict)

@@ -67,6 +67,7 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
         session = refuse_beside_checkout(order, actor)
+        collecting.refuse_beside_invoice(order, invoice_id=session.invoice_id if session else data.get("invoice_id"))
         if not order.outstanding_amount:
             raise OrderAlreadyPaid
         if order.payment_intents.count() >= MOST_LEGS:

@@ -120,6 +120,7 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
         session = refuse_beside_checkout(order, actor)
+        collecting.refuse_beside_invoice(order, invoice_id=session.invoice_id if session else data.get("invoice_id"))
         data = {**data, "buyer_contact": _contact_of(data, session)}
         _refuse_changed(order, data.get("expected_outstanding_money"))
         if data["action"] == "confirm_payment_intents":

@@ -94,6 +94,7 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
     processor_name(actor)
     with transaction.atomic():
         order = _order(data, actor, origin)
+        collecting.refuse_beside_invoice(order, invoice_id=columns.get("invoice_id"))
         replaced = _make_room(order, data, actor)
         now = timezone.now()
         lifetime = data.get("expiration", {}).get("expires_in_seconds")

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class InvoicesConfig(AppConfig):
+    name = "invoices"
+
+    def ready(self) -> None:
+        """Have invoices follow what their orders stand at."""
+        from invoices.services import following  # noqa: F401
