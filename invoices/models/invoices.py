@@ -132,9 +132,10 @@ class Invoice(StatefulRecord):
     viewed_at = models.DateTimeField(null=True)
     reminders_paused_at = models.DateTimeField(null=True)
 
-    # The buyer's link. Its digest is looked up; a new generation makes the old link and what came of it worthless.
+    # The buyer's link, known again by its digest; a new generation makes the old link and what came of it worthless.
     link_secret = SealedField(default="")
     link_digest = models.CharField(max_length=64, blank=True, editable=False)
+    link_retired_digests = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     link_generation = models.IntegerField(default=0)
 
     # The clock: when something is next due for it, and what has been told already.
