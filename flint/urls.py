@@ -11,6 +11,7 @@ urlpatterns = [
     path("metrics", metrics.scrape),
     path("admin/", admin.site.urls),
     path("sandbox/", include("payments.processors.sandbox.urls")),
+    path("", include("flint.merchants.api.urls")),
     path("", include("orders.api.urls")),
     path("", include("payments.urls")),
     path("", include("payments.api.urls")),

@@ -9,4 +9,4 @@ class MerchantsConfig(AppConfig):
 
     def ready(self) -> None:
         """Declare the settings that are no single room's."""
-        from flint.merchants.settings import invoices, own  # noqa: F401
+        from flint.merchants.settings import own  # noqa: F401

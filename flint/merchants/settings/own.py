@@ -1,8 +1,13 @@
 """The sections that are no single room's: how the merchant looks, who it is before the law, what receipts say."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from flint.actors import Actor
 from flint.api.addresses import AddressInput
 from flint.api.fields import ColorField, ListOf, StrictBoolean, StrictString, UrlField
 from flint.api.tax_identities import TaxIdInput
+from flint.errors import InvalidInput
 from flint.merchants.settings.sections import Section, SectionInput, declare
 
 
@@ -17,6 +22,8 @@ class BrandingSettingsInput(SectionInput):
 
 class LegalSettingsInput(SectionInput):
     """What every buyer agrees to, or should know."""
+
+    refusals = ("FIELD_REQUIRED",)
 
     terms_of_service_url = UrlField(label="Terms of service")
     require_terms_of_service = StrictBoolean(label="Buyers must agree to the terms of service")
@@ -39,6 +46,16 @@ class ReceiptSettingsInput(SectionInput):
     footer = StrictString(max_length=500, label="Closing words", help_text="At the end of every receipt.")
 
 
+def check_terms(legal: Mapping[str, Any], actor: Actor) -> None:
+    """:raises InvalidInput: if buyers must agree to terms that nobody can read."""
+    if legal["require_terms_of_service"] and not legal["terms_of_service_url"]:
+        raise InvalidInput(
+            "Say where the terms of service are that buyers must agree to.",
+            code="FIELD_REQUIRED",
+            param="legal.terms_of_service_url",
+        )
+
+
 declare(
     Section(
         "branding",
@@ -54,6 +71,7 @@ declare(
         LegalSettingsInput,
         defaults={"require_terms_of_service": False},
         explanation="What buyers of a new checkout agree to or may read, where it chooses nothing of its own.",
+        check=check_terms,
     )
 )
 declare(

@@ -99,6 +99,5 @@ def _shown(member: serializers.Field) -> serializers.Field:
         child = member.child
         shown = shown_like(type(child))() if isinstance(child, Input) else copy.deepcopy(child)
         return ListOf(shown, required=False)
-    shown = copy.deepcopy(member)
-    shown.required, shown.allow_null = False, False
-    return shown
+    # Made anew, as every copy of a field is: what was set on this one would be lost.
+    return type(member)(*member._args, **{**member._kwargs, "required": False})

@@ -1,5 +1,9 @@
 """What a merchant chooses once for all of its invoices."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from flint.actors import Actor
 from flint.api.addresses import AddressInput
 from flint.api.fields import (
     EmailField,
@@ -12,14 +16,27 @@ from flint.api.fields import (
     TimezoneField,
 )
 from flint.api.serializers import Input
-from flint.merchants.settings.sections import Section, SectionInput, declare
+from flint.errors import Conflict, InvalidInput
+from flint.merchants.settings import Section, SectionInput, declare
 from flint.merchants.staff import Right
+from invoices.models import InvoicePaymentTerm
+from invoices.models.invoices import CollectionMode
+from invoices.models.terms import TermStatus
 
 MEMO_LENGTH = 4096
 NUMBER_PREFIX = {"min_length": 0, "max_length": 12, "pattern": "[A-Za-z0-9_-]*"}
 PAYMENT_OPTIONS = ("card", "apple_pay", "google_pay", "affirm", "ach_debit")
-COLLECTION_MODES = ("buyer_initiated", "automatic", "external")
 PAGE_SIZES = ("a4", "letter")
+
+
+class InvalidInvoicePaymentTerm(InvalidInput):
+    code = "INVALID_INVOICE_PAYMENT_TERM"
+    message = "There is no such payment term in this environment."
+
+
+class InvoicePaymentTermUnavailable(Conflict):
+    code = "INVOICE_PAYMENT_TERM_UNAVAILABLE"
+    message = "The payment term is archived. Choose another one."
 
 
 class PaymentPolicyInput(Input):
@@ -93,13 +110,15 @@ class AutopayRetryPolicyInput(Input):
 class InvoiceSettingsInput(SectionInput):
     """Invoices and credit notes."""
 
+    refusals = ("INVALID_INVOICE_PAYMENT_TERM", "INVOICE_PAYMENT_TERM_UNAVAILABLE")
+
     invoice_number_prefix = StrictString(
         **NUMBER_PREFIX, label="Invoice numbers begin with", help_text="Up to 12 letters, digits, - and _."
     )
     credit_note_number_prefix = StrictString(
         **NUMBER_PREFIX, label="Credit note numbers begin with", help_text="Up to 12 letters, digits, - and _."
     )
-    default_collection_mode = EnumField(COLLECTION_MODES, label="Collection")
+    default_collection_mode = EnumField(CollectionMode.values, label="Collection")
     default_invoice_payment_term_id = IdField("ipt", code="INVALID_INVOICE_PAYMENT_TERM", label="Payment term")
     default_memo = StrictString(max_length=MEMO_LENGTH, label="Memo", help_text="Printed on every new invoice.")
     default_footer = StrictString(max_length=MEMO_LENGTH, label="Footer", help_text="At the end of every new invoice.")
@@ -115,14 +134,31 @@ class InvoiceSettingsInput(SectionInput):
     factur_x = StrictBoolean(label="Put a machine-readable invoice (Factur-X) into every PDF")
 
 
+def check_term(invoices: Mapping[str, Any], actor: Actor) -> None:
+    """
+    Refuse a payment term that no invoice could take. It stays locked, so that nobody archives it meanwhile.
+
+    :raises InvalidInvoicePaymentTerm: if absent or foreign. :raises InvoicePaymentTermUnavailable: if archived.
+    """
+    name = "default_invoice_payment_term_id"
+    if invoices[name] is None:
+        return
+    terms = InvoicePaymentTerm.objects.of(actor).select_for_update(of=("self",))
+    term = terms.filter(id=invoices[name]).order_by("id").first()
+    if term is None:
+        raise InvalidInvoicePaymentTerm(param=f"invoices.{name}")
+    if term.status != TermStatus.ACTIVE:
+        raise InvoicePaymentTermUnavailable(param=f"invoices.{name}")
+
+
 declare(
     Section(
         "invoices",
         "Invoices",
         InvoiceSettingsInput,
         defaults={
-            "invoice_number_prefix": "",
-            "credit_note_number_prefix": "",
+            "invoice_number_prefix": "INV-",
+            "credit_note_number_prefix": "CN-",
             "default_collection_mode": "buyer_initiated",
             "reminder_policy": {"rules": []},
             "autopay_retry_policy": {"retry_day_offsets": []},
@@ -130,6 +166,7 @@ declare(
             "factur_x": False,
         },
         explanation="How invoices and credit notes are numbered, worded, collected and reminded of.",
+        check=check_term,
         right=Right.CHOOSE_INVOICE_SETTINGS,
     )
 )

@@ -1,0 +1,10 @@
+"""The addresses of merchants and their settings."""
+
+from django.urls import path
+
+from flint.merchants.api import settings
+
+urlpatterns = [
+    path("v1/settings", settings.SettingsView.as_view()),
+    path("v1/settings/effective", settings.EffectiveSettings.as_view()),
+]
