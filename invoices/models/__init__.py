@@ -4,6 +4,7 @@ from invoices.models.credit_notes import CreditNote, CreditNoteAllocation, Credi
 from invoices.models.deliveries import InvoiceDelivery
 from invoices.models.fees import InvoiceLateFee
 from invoices.models.invoices import Invoice
+from invoices.models.logos import DocumentLogo
 from invoices.models.numbers import NumberSeries
 from invoices.models.schedules import InvoiceScheduleEntry
 from invoices.models.terms import InvoicePaymentTerm
@@ -12,6 +13,7 @@ __all__ = [
     "CreditNote",
     "CreditNoteAllocation",
     "CreditNoteLine",
+    "DocumentLogo",
     "Invoice",
     "InvoiceDelivery",
     "InvoiceLateFee",

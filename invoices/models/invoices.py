@@ -137,6 +137,8 @@ class Invoice(StatefulRecord):
     link_digest = models.CharField(max_length=64, blank=True, editable=False)
     link_retired_digests = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     link_generation = models.IntegerField(default=0)
+    # The link as it was at issue, which the document shows as a QR code and so never changes there.
+    document_link = SealedField(default="")
 
     # The clock: when something is next due for it, and what has been told already.
     next_action_at = models.DateTimeField(null=True)
@@ -216,12 +218,12 @@ class Invoice(StatefulRecord):
                         (NEW.order_id, NEW.environment_id, NEW.currency, NEW.number, NEW.sequence, NEW.issued_at,
                          NEW.total_amount, NEW.paid_before_amount, NEW.base_paid_amount, NEW.base_credit_amount,
                          NEW.base_refunded_amount, NEW.base_charged_back_amount, NEW.snapshot, NEW.terms_snapshot,
-                         NEW.due_at, NEW.timezone)
+                         NEW.due_at, NEW.timezone, NEW.document_link)
                         IS DISTINCT FROM
                         (OLD.order_id, OLD.environment_id, OLD.currency, OLD.number, OLD.sequence, OLD.issued_at,
                          OLD.total_amount, OLD.paid_before_amount, OLD.base_paid_amount, OLD.base_credit_amount,
                          OLD.base_refunded_amount, OLD.base_charged_back_amount, OLD.snapshot, OLD.terms_snapshot,
-                         OLD.due_at, OLD.timezone)
+                         OLD.due_at, OLD.timezone, OLD.document_link)
                     ) THEN
                         RAISE EXCEPTION 'flint guard: invoice % was issued and stays as it is', OLD.number
                             USING ERRCODE = 'integrity_constraint_violation',

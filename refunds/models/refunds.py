@@ -80,7 +80,8 @@ class Refund(StatefulRecord):
     ``surplus_amount`` is the part that gives back what was collected beyond what was owed; it lowers no debt. With
     effect ``reopen`` the buyer owes the rest again, otherwise it is credited. One of origin ``processor`` was found
     there and is on the work list until somebody has explained it. One that failed is on another list until somebody has
-    dealt with it: ``handled_at``, how, and the refund that took its place, if any.
+    dealt with it: ``handled_at``, how, and the refund that took its place, if any. One with a ``credit_note`` gives
+    that note's credit back; ``command_key`` and ``command_digest`` are what it was asked for by.
     """
 
     missing = RefundNotFound
@@ -103,11 +104,18 @@ class Refund(StatefulRecord):
     failure_reason = models.CharField(max_length=40, blank=True)
     external_reference_id = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict)
-    command_key = models.CharField(max_length=255, blank=True)
+    credit_note = models.ForeignKey("invoices.CreditNote", on_delete=models.PROTECT, null=True, related_name="refunds")
+    command_key = models.CharField(max_length=320, blank=True)
+    command_digest = models.CharField(max_length=64, blank=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(name="refund_amount_positive", condition=Q(amount__gte=1, tip_amount__gte=0)),
+            models.UniqueConstraint(
+                name="refund_of_a_note_once_per_key",
+                fields=["credit_note", "command_key"],
+                condition=Q(credit_note__isnull=False) & ~Q(command_key=""),
+            ),
         ]
         indexes = [
             models.Index(fields=["environment", "created_at", "id"], name="refund_by_time"),
