@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import celery
@@ -41,6 +42,11 @@ SWEEPS = {
     "flint.api.tasks.purge_idempotency_records": 3600,
     "payments.tasks.purge_notices": 3600,
     "flint.events.tasks.tally_events": 15,
+    "flint.reports.tasks.sweep": 5,
+    "flint.reports.tasks.erase_expired": 3600,
+    "flint.events.tasks.publish_waiting": 5,
+    "flint.events.tasks.sweep_deliveries": 5,
+    "flint.events.tasks.erase_payloads": 3600,
 }
 # A message whose worker was killed comes back after this time, so no retry may wait longer.
 REDELIVERY_SECONDS = 15
@@ -135,6 +141,28 @@ def refuse_inside_transaction() -> None:
     """
     if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise RuntimeError("somebody else's server was called inside a transaction")
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start of a task that can be told from others like it."""
+
+    name: str
+    kwargs: tuple[tuple[str, str], ...]
+    task: celery.Task = field(compare=False)
+
+    def __call__(self) -> None:
+        send(self.task, dict(self.kwargs))
+
+
+def after_commit_once(task: celery.Task, **kwargs: str) -> None:
+    """Start a task as :func:`after_commit` does, but once when the same transaction asks for it again."""
+    start = Start(task.name, tuple(sorted(kwargs.items())), task)
+    connection = transaction.get_connection()
+    # One made in a savepoint counts while that is open; later it might be of another transaction, and twice is no harm.
+    still_open = set(connection.savepoint_ids)
+    if not any(known == start and ids <= still_open for ids, known, _ in connection.run_on_commit):
+        transaction.on_commit(start, robust=True)
 
 
 def send(task: celery.Task, kwargs: dict) -> None:

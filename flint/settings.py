@@ -21,9 +21,12 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_EMAIL_FROM      the address that they come from
     FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
     FLINT_EXAMPLE_API_KEY the sandbox key that /examples/ sells with; else that of the demo merchant that `up` makes
+    FLINT_WEBHOOK_NETWORKS  networks of yours that webhook endpoints may be in, such as 10.20.0.0/16; else public ones only
+    FLINT_WEBHOOKS_KEPT_DAYS  days for which it is kept what webhook endpoints were told
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,6 +84,11 @@ OTEL_ENDPOINT = env.str("FLINT_OTEL_ENDPOINT", default="").rstrip("/")
 OTEL_SERVICE = env.str("FLINT_OTEL_SERVICE", default="flint")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 NOTICES_KEPT_DAYS = env.int("FLINT_NOTICES_KEPT_DAYS", default=90)
+WEBHOOKS_KEPT_DAYS = env.int("FLINT_WEBHOOKS_KEPT_DAYS", default=30)
+try:
+    WEBHOOK_NETWORKS = [ipaddress.ip_network(each.strip()) for each in env.list("FLINT_WEBHOOK_NETWORKS", default=[])]
+except ValueError as problem:
+    raise ImproperlyConfigured(f"FLINT_WEBHOOK_NETWORKS: {problem}; write networks such as 10.20.0.0/16.") from None
 
 EXAMPLE_API_KEY = env.str("FLINT_EXAMPLE_API_KEY", default="")
 
@@ -117,6 +125,7 @@ INSTALLED_APPS = [
     "flint.merchants",
     "flint.api",
     "flint.events",
+    "flint.reports",
     "flint.messages",
     "orders",
     "invoices",
@@ -187,8 +196,9 @@ def database(name: str) -> dict:
 
 
 DATABASES = {"default": database("DATABASE_URL")}
-if os.environ.get("DATABASE_REPLICA_URL"):
-    DATABASES["replica"] = database("DATABASE_REPLICA_URL") | {"TEST": {"MIRROR": "default"}}
+# Reports, and nothing else, read from the replica; without one, from the main database by a connection of their own.
+REPORTS_URL = "DATABASE_REPLICA_URL" if os.environ.get("DATABASE_REPLICA_URL") else "DATABASE_URL"
+DATABASES["reports"] = database(REPORTS_URL) | {"TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")

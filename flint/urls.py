@@ -16,5 +16,6 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("", include("payments.api.urls")),
     path("", include("refunds.api.urls")),
+    path("", include("flint.reports.urls")),
     path("", include("flint.api.urls")),  # Last: it answers for every address that is none.
 ]

@@ -15,6 +15,7 @@ MEANING = {
     403: "The key lacks a scope, or the caller may not do this.",
     404: "Absent, or of another environment.",
     409: "Right in itself, but not in the present state.",
+    410: "It was there, and is not kept any longer.",
     413: "The body has more than 1 MiB.",
     415: "The body is not JSON.",
     429: "Too many requests.",

@@ -38,7 +38,8 @@ class Handbook:
         """Return one operation."""
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         success = next(status for status in operation["responses"] if status < "400")
-        answer = operation["responses"][success]["content"]["application/json"]["schema"]
+        found = operation["responses"][success]
+        answer = found["content"]["application/json"]["schema"] if "content" in found else None
         return {
             "id": operation["operationId"],
             "verb": verb,
@@ -51,7 +52,8 @@ class Handbook:
             "codes": operation["x-flint-error-codes"],
             "parameters": [self.parameter(p) for p in operation.get("parameters", []) if "$ref" not in p],
             "body": body and self.words_for(body),
-            "answer": self.words_for(answer.get("properties", {}).get("data", answer)),
+            "answer": answer and self.words_for(answer.get("properties", {}).get("data", answer)),
+            "leads_to": found["headers"].get("Location", {}).get("description", ""),
             "success": success,
             "failures": [status for status in operation["responses"] if status >= "400"],
             "curl": self.curl(path, verb, operation, body),

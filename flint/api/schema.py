@@ -156,6 +156,9 @@ class FlintSchema(AutoSchema):
         return bodies
 
     def _success(self) -> dict[str, Any]:
+        if self.view.leads_to:
+            location = {"schema": {"type": "string", "format": "uri"}, "description": self.view.leads_to}
+            return {"description": "Found, elsewhere.", "headers": {**self._headers(), "Location": location}}
         return {
             "description": "Done." if self.method != "GET" else "Found.",
             "headers": self._headers(),

@@ -61,6 +61,7 @@ class ApiView(APIView):
     :cvar names: operation ids, such as ``create_order``; made from the path if absent.
     :cvar tag: the group of operations in the document.
     :cvar raw_output: the schema of an answer that comes without the envelope.
+    :cvar leads_to: where a redirect leads, in words, for a route that answers with nothing else.
     """
 
     scopes: dict[str, Scopes] = {}
@@ -75,6 +76,7 @@ class ApiView(APIView):
     names: dict[str, str] = {}
     tag = ""
     raw_output: dict[str, Any] | None = None
+    leads_to = ""
 
     schema = FlintSchema()
     http_method_names = ["get", "head", "post", "patch", "delete"]

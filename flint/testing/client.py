@@ -95,6 +95,9 @@ def check(response: Any, method: str, path: str) -> None:
     assert status in operation["responses"], (
         f"{method} {template} does not declare {status}: {response.content[:500]!r}"
     )
+    if "content" not in operation["responses"][status]:
+        assert response["Location"] and not response.content, f"{method} {path} says more than where to go"
+        return
     body = json.loads(response.content)
     problems = list(_validator(template, method.lower(), status, settings.ROOT_URLCONF).iter_errors(body))
     assert not problems, f"{method} {template} {status}: " + "; ".join(

@@ -1,0 +1,9 @@
+"""Figures as text."""
+
+
+def major(amount: int, digits: int) -> str:
+    """Write minor units with a point and so many digits after it."""
+    if not digits:
+        return str(amount)
+    text = str(abs(amount)).rjust(digits + 1, "0")
+    return f"{'-' if amount < 0 else ''}{text[:-digits]}.{text[-digits:]}"
