@@ -15,6 +15,7 @@ from django.db.models import DateTimeField, Func
 
 from flint.actors import Actor
 from flint.errors import InvalidInput, NotFound
+from flint.events.models import Event
 from orders.models import Charge, Discount, LineItem, Order, RowVersion, TaxBreakdown
 
 M = TypeVar("M", bound=models.Model)
@@ -80,6 +81,29 @@ def read_order_as_of(order_id: str, *, at: datetime, actor: Actor) -> Order:
     return order
 
 
+def read_order_after(event: Event) -> Order:
+    """
+    Return an order as it was right after an event: with all that the event's transaction changed, and nothing later.
+
+    One statement. For telling others what happened, long after if need be.
+    """
+    columns: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    moment = None
+    versions = RowVersion.objects.filter(order_id=event.order_id).order_by("id")
+    label = Order._meta.label_lower
+    for model, row_id, changes, at in versions.values_list("model", "row_id", "changes", "recorded_at").iterator():
+        if moment is not None and at != moment:
+            break
+        _take(columns, model, row_id, changes)
+        if model == label and columns[label][row_id]["event_count"] >= event.sequence:
+            moment = at
+    rows = Rows(columns)
+    (order,) = rows.of(Order)
+    for restore in _restorers:
+        restore(order, rows)
+    return order
+
+
 @restores
 def restore_parts(order: Order, rows: Rows) -> None:
     """Put on an order what it was made of."""
@@ -94,11 +118,15 @@ def _columns(order_id: str, at: datetime) -> dict[str, dict[str, dict[str, Any]]
     columns: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     versions = RowVersion.objects.filter(order_id=order_id, recorded_at__lte=at).order_by("id")
     for model, row_id, changes in versions.values_list("model", "row_id", "changes"):
-        if changes is None:
-            columns[model].pop(row_id, None)
-        else:
-            columns[model].setdefault(row_id, {}).update(changes)
+        _take(columns, model, row_id, changes)
     return columns
+
+
+def _take(columns: Mapping[str, dict], model: str, row_id: str, changes: dict[str, Any] | None) -> None:
+    if changes is None:
+        columns[model].pop(row_id, None)
+    else:
+        columns[model].setdefault(row_id, {}).update(changes)
 
 
 def _row(model: type[M], columns: Mapping[str, Any]) -> M:

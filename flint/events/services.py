@@ -7,6 +7,8 @@ import structlog
 from django.db import models, transaction
 
 from flint.actors import Actor
+from flint.celery import after_commit_once
+from flint.events import tasks
 from flint.events.models import Event
 
 log = structlog.get_logger(__name__)
@@ -96,7 +98,11 @@ def record_all_apart(
 
 
 def _write_down(made: Sequence[Event]) -> None:
-    """Log what happened once it is committed: ids and words, and nothing of what an event tells beyond them."""
+    """
+    Log what happened once it is committed: ids and words, and nothing of what an event tells beyond them.
+
+    Where somebody listens, the telling starts then as well.
+    """
 
     def write() -> None:
         for event in made:
@@ -113,3 +119,5 @@ def _write_down(made: Sequence[Event]) -> None:
             )
 
     transaction.on_commit(write, robust=True)
+    for environment_id in {event.environment_id for event in made if event.is_awaited}:
+        after_commit_once(tasks.publish, environment_id=environment_id)

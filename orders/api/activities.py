@@ -58,6 +58,7 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "payment_intent.updated": (None, "Payment changed"),
     "payment.started": (None, "Payment of {amount} started"),
     "payment.requires_action": (None, "Payment of {amount} waits for the buyer"),
+    "payment.processing": (None, "Payment of {amount} under way at the bank"),
     "payment.authorized": (None, "{amount} authorized"),
     "payment.authorization_expired": (None, "Authorization of {amount} expired"),
     "payment.authorization_canceled": (None, "Authorization of {amount} canceled"),

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from flint.actors import Actor
 from flint.api.metadata import merge
 from flint.errors import Conflict
+from flint.events import services as events
 from orders.models import Customer
 
 COLUMNS = (
@@ -41,6 +42,7 @@ def create_customer(*, data: Mapping[str, Any], actor: Actor) -> Customer:
     try:
         with transaction.atomic():
             customer.save(force_insert=True)
+            _remember(customer, "customer.created", actor)
     except IntegrityError as error:
         if "customer_email_once" in str(error):
             raise CustomerEmailAlreadyUsed(param="email") from None
@@ -62,4 +64,9 @@ def update_customer(*, customer_id: str, data: Mapping[str, Any], actor: Actor) 
             customer.metadata = merge(customer.metadata, data["metadata"])
         customer.version += 1
         customer.save()
+        _remember(customer, "customer.updated", actor, changed=sorted(set(data) - {"expected_version"}))
     return customer
+
+
+def _remember(customer: Customer, type: str, actor: Actor, **data: Any) -> None:
+    events.record_apart(customer.environment_id, type, subject=customer, actor=actor, **data)

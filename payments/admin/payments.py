@@ -138,6 +138,7 @@ event_words.update(
         "payment_intent.updated": lambda event: "Payment changed",
         "payment.started": lambda event: "Payment started",
         "payment.requires_action": lambda event: "The buyer is asked to confirm the payment (3-D Secure)",
+        "payment.processing": lambda event: "Payment under way; the money has yet to come",
         "payment.authorized": lambda event: "Money held, not taken yet",
         "payment.settled": _settled,
         "payment.failed": lambda event: f"Payment declined: {words(event.data.get('code', '')).lower()}",

@@ -126,6 +126,8 @@ def _apply(
             events.record(order, "payment.requires_action", subject=leg, actor=actor, amount=leg.amount)
     elif state.status == "processing" and leg.status in UNDER_WAY:
         leg.wait()
+        if not was_waiting:
+            events.record(order, "payment.processing", subject=leg, actor=actor, amount=leg.amount)
     operation.save()
     leg.save()
     if leg.is_final and not was_final:

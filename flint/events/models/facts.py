@@ -8,6 +8,12 @@ from flint.ids import PublicIdField
 from flint.records import EnvironmentQuerySet
 
 
+class WrittenByTheDatabase(models.BooleanField):
+    """A truth that a trigger finds out; it comes back with the statement that writes the row."""
+
+    db_returning = True
+
+
 class Event(models.Model):
     """
     One fact about one order, numbered within it without gaps, with the order's amounts after it.
@@ -15,6 +21,9 @@ class Event(models.Model):
     A fact about no order, such as a payout or a saved card, stands by itself: without a number, amounts or currency.
     Append-only: the database refuses to change or delete one. ``data`` holds the fact's own particulars, ids and minor
     units, never secrets or personal data.
+
+    ``is_awaited`` is the database's own word that somebody listens where it happened. It then puts the event into the
+    queue of those to be told, ``UntoldEvent``, in the same statement, so that none is lost and nobody else is burdened.
     """
 
     id = PublicIdField(prefix="evt")
@@ -40,6 +49,7 @@ class Event(models.Model):
     balance_delta_amount = models.BigIntegerField(default=0)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
+    is_awaited = WrittenByTheDatabase(default=False, editable=False)
 
     objects = EnvironmentQuerySet.as_manager()
 
@@ -67,6 +77,21 @@ class Event(models.Model):
                     IF NEW.sequence <> last + 1 THEN
                         RAISE EXCEPTION 'event % of order % comes after %', NEW.sequence, NEW.order_id, last
                             USING ERRCODE = 'integrity_constraint_violation';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="event_is_awaited",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func="""
+                    NEW.is_awaited := EXISTS (
+                        SELECT FROM events_webhookfeed feed WHERE feed.environment_id = NEW.environment_id
+                    );
+                    IF NEW.is_awaited THEN
+                        INSERT INTO events_untoldevent (event_id, environment_id, tries, error)
+                            VALUES (NEW.id, NEW.environment_id, 0, '');
                     END IF;
                     RETURN NEW;
                 """,
