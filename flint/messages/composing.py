@@ -37,7 +37,7 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
         from_email=formataddr((one_line(str(merchant)), settings.EMAIL_FROM)),
         to=[message.recipient],
         cc=message.cc,
-        reply_to=[merchant.support_email or merchant.email],
+        reply_to=[letter.reply_to or merchant.support_email or merchant.email],
         headers={
             "Message-ID": f"<{message.id.lower()}@{settings.EMAIL_FROM.rpartition('@')[2]}>",
             # No out-of-office answers, please.

@@ -58,6 +58,8 @@ class Letter:
     url: str = ""
     closing: Sequence[str] = ()
     attachments: Sequence[Attachment] = ()
+    reply_to: str = ""
+    """Where answers go, if not to the merchant's own address."""
 
 
 Writer = Callable[[Message, Language], Letter]

@@ -51,6 +51,9 @@ class Message(StatefulRecord):
     error = models.CharField(max_length=100, blank=True)
     sent_at = models.DateTimeField(null=True)
 
+    taken_at: datetime | None = None
+    """When a worker took it to send it; kept in memory for what it says to be true then."""
+
     class Meta:
         constraints = [
             models.UniqueConstraint(name="message_once_per_fact", fields=["kind", "source_id"]),

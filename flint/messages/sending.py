@@ -64,6 +64,7 @@ def send(message_id: str, *, at: datetime | None = None) -> str:
         return ""
     message = Message.objects.select_related("environment__merchant", "order").get(id=message_id)
     message.order.environment = message.environment
+    message.taken_at = at
     if message.attempts > MOST_ATTEMPTS:
         return _book(message, error=message.error or "gave_up", at=at)
     try:

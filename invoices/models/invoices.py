@@ -144,6 +144,8 @@ class Invoice(StatefulRecord):
     next_action_at = models.DateTimeField(null=True)
     overdue_told_for = models.DateTimeField(null=True)
     late_fee_told_for = models.DateTimeField(null=True)
+    # Reminders up to here were sent, or were not to be.
+    reminded_until = models.DateTimeField(null=True)
     autopay_tries = models.IntegerField(default=0)
     issue_error = models.CharField(max_length=64, blank=True)
 
