@@ -49,6 +49,11 @@ class CheckoutTippingDisabled(Forbidden):
     message = "This checkout asks for no tip."
 
 
+class CheckoutTipNotAllowed(Forbidden):
+    code = "CHECKOUT_TIP_NOT_ALLOWED"
+    message = "This checkout takes one of the tips that it offers, or none."
+
+
 def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Order:
     """
     Change what ``data`` names and nothing else. Words and references stay open on a closed order, the rest does not.
@@ -58,7 +63,7 @@ def update_order(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Ord
     :raises CustomerNotFound, OrderCustomerNotClearable, OrderCustomerNotUpdatable: about the customer; and
         ``ORDER_CUSTOMER_CHECKOUT_ACTIVE`` while a checkout is open.
     :raises OrderTaxNotUpdatable, OrderTipNotUpdatable: if money has settled.
-    :raises CheckoutOrderUpdateFieldNotAllowed, CheckoutTippingDisabled: for a buyer.
+    :raises CheckoutOrderUpdateFieldNotAllowed, CheckoutTippingDisabled, CheckoutTipNotAllowed: for a buyer.
     """
     if actor.is_buyer:
         _refuse_to_buyer(data, actor)
@@ -90,8 +95,13 @@ def _refuse_to_buyer(data: Mapping[str, Any], actor: Actor) -> None:
     for name in data:
         if name not in OF_THE_BUYER:
             raise CheckoutOrderUpdateFieldNotAllowed(param=name)
-    if "requested_tip" in data and "tip" not in actor.rights:
+    if "requested_tip" not in data:
+        return
+    tip = data["requested_tip"]
+    if "tip" not in actor.rights:
         raise CheckoutTippingDisabled(param="requested_tip")
+    if tip and "own_tip" not in actor.rights and f"tip_of:{tip.get('percent')}" not in actor.rights:
+        raise CheckoutTipNotAllowed(param="requested_tip")
 
 
 def _changed(data: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,7 @@ from django.core.validators import validate_email
 from flint.languages import Language
 from flint.money import MAX_AMOUNT, Money, exponent
 from payments.models import CheckoutSession
-
-DEFAULT_TIPS = (100_000, 150_000, 200_000)
-"""What is offered where a merchant names no tips: 10, 15 and 20 percent."""
+from payments.models.sessions import DEFAULT_TIPS
 
 WRITTEN_BACK = ("email", "phone", "terms", "method", "tip_amount")
 """What is shown again after a mistake. Nothing of a card or an account ever is."""

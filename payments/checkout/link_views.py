@@ -22,7 +22,7 @@ from payments.checkout.forms import BadForm
 from payments.checkout.links import Link, adds_links
 from payments.checkout.ordering import OTHER, choices_of, questions_of, sentence_of, wish_of
 from payments.checkout.page import Page
-from payments.checkout.policy import guarded
+from payments.checkout.policy import guarded, origin_of
 from payments.checkout.rendering import remembering
 from payments.checkout.theme import stylesheet
 from payments.checkout.views import for_buyers
@@ -153,6 +153,8 @@ def _under_way(link: PayLink) -> PaymentAttempt | None:
 
 def _form(request: HttpRequest, link: PaymentLink, language: Language, error: str = "", at: str = "") -> HttpResponse:
     typed = request.POST if error else {}
+    picture = link.image or {}
+    origin = origin_of(picture.get("source_url", ""))
     choices = choices_of(link, language, typed)
     # What the error is about is marked; one that is about no control of the form stands above it alone.
     context = {
@@ -160,6 +162,7 @@ def _form(request: HttpRequest, link: PaymentLink, language: Language, error: st
         "merchant": link.environment.merchant,
         "language": language,
         "languages": NAMES.items(),
+        "picture": picture if origin else None,
         "choices": choices,
         "questions": questions_of(link, typed),
         "asks_currency": not link.currency and any(choice.asks_amount for choice in choices),
@@ -172,7 +175,7 @@ def _form(request: HttpRequest, link: PaymentLink, language: Language, error: st
         "form_key": secrets.token_urlsafe(18),
     }
     response = render(request, "checkout/link.html", context, status=422 if error else 200)
-    return guarded(remembering(request, response, language))
+    return guarded(remembering(request, response, language), image=origin)
 
 
 def _out_of_use(request: HttpRequest, link: PaymentLink, language: Language) -> HttpResponse:

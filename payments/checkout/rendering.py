@@ -7,15 +7,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flint.languages import NAMES, Language
-from payments.checkout.forms import DEFAULT_TIPS, WRITTEN_BACK
+from payments.checkout.forms import WRITTEN_BACK
 from payments.checkout.links import links_of
 from payments.checkout.page import Page
 from payments.checkout.paying import BANK, CARD, offers_of
 from payments.checkout.policy import guarded
 from payments.checkout.summary import receipt_of
+from payments.models.sessions import DEFAULT_TIPS
 from payments.processors import processor_of
 
 LOCALE_KEPT_FOR = 365 * 24 * 3600
+
+
+SENT = "flint_sent_on"
+SENT_ON = ("paid", "held", "debit")
+"""States in which the buyer has done all there is to do, and goes on to the shop by itself."""
 
 
 def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResponse:
@@ -50,8 +56,21 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
             "form_amount": processor.form_amount(order.outstanding_money) if page.state == "open" else 0,
             "collection": processor.collection(environment_id=session.environment_id),
         }
-    response = render(request, "checkout/page.html", context, status=status)
+    onward = _onward(request, page)
+    response = render(request, "checkout/page.html", context | {"onward": onward}, status=status)
+    if onward:
+        # Once: who comes back by the browser's button reads the receipt.
+        response.set_cookie(
+            SENT, "1", path=f"/checkout/{session.id}", secure=settings.IS_HTTPS, httponly=True, samesite="Lax"
+        )
     return guarded(remembering(request, response, page.language), processor)
+
+
+def _onward(request: HttpRequest, page: Page) -> str:
+    """Return the shop's address for a buyer who is done here and was not sent there before."""
+    if page.state not in SENT_ON or SENT in request.COOKIES:
+        return ""
+    return page.session.settings.get("redirects", {}).get("success_redirect_url", "")
 
 
 def render_missing(request: HttpRequest, language: Language) -> HttpResponse:

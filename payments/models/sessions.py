@@ -38,6 +38,10 @@ RECOVERY_WINDOW = timedelta(hours=1)
 """How long a buyer may go on with a step that was begun before the session ended."""
 
 
+DEFAULT_TIPS = (100_000, 150_000, 200_000)
+"""What is offered where a merchant names no tips: 10, 15 and 20 percent."""
+
+
 class Surface(models.TextChoices):
     HOSTED = "hosted"
     EMBEDDED = "embedded"

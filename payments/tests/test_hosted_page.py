@@ -274,3 +274,40 @@ class TestAmountsAsTyped:
     def test_or_refused(self, text):
         with pytest.raises(BadForm):
             amount_of(text, "EUR", Language("en"))
+
+
+class TestTheWayBack:
+    """Who has paid goes on to the shop by itself, once; who comes back reads the receipt."""
+
+    def paid(self, api, **redirects) -> tuple[Client, str]:
+        session = opened(api, redirects=redirects)
+        buyer, path = let_in(session), page_of(session)
+        form = form_of(buyer.get(path))
+        assert buyer.post(f"{path}/pay", {**form, **CARD}).status_code == 303
+        return buyer, path
+
+    def test_goes_on_to_the_shop_once(self, api):
+        buyer, path = self.paid(api, success_redirect_url="https://shop.example/thanks?a=1&b=2")
+        first = buyer.get(path).content.decode()
+        again = buyer.get(path).content.decode()
+        onward = '<meta http-equiv="refresh" content="0;url=https://shop.example/thanks?a=1&amp;b=2">'
+        assert onward in first and 'href="https://shop.example/thanks?a=1&amp;b=2"' in first
+        assert "http-equiv" not in again and 'href="https://shop.example/thanks?a=1&amp;b=2"' in again
+
+    def test_stays_where_the_merchant_named_no_page(self, api):
+        buyer, path = self.paid(api, cancel_redirect_url="https://shop.example/cart")
+        assert "http-equiv" not in buyer.get(path).content.decode()
+
+    def test_nobody_else_is_sent_anywhere(self, api):
+        session = opened(api, redirects={"success_redirect_url": "https://shop.example/thanks"})
+        other = let_in(session)
+        buyer, path = let_in(session), page_of(session)
+        assert 'content="0;' not in buyer.get(path).content.decode(), "it is not paid yet"
+        buyer.post(f"{path}/pay", {**form_of(buyer.get(path)), **CARD})
+        assert "http-equiv" not in other.get(path).content.decode()
+
+    def test_declined_stays(self, api):
+        session = opened(api, redirects={"success_redirect_url": "https://shop.example/thanks"})
+        buyer, path = let_in(session), page_of(session)
+        buyer.post(f"{path}/pay", {**form_of(buyer.get(path)), **CARD, "number": "4000 0000 0000 9995"})
+        assert 'content="0;' not in buyer.get(path).content.decode()

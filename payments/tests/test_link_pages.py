@@ -8,6 +8,7 @@ from django.test import Client
 
 from flint.testing.stories import eur, wire
 from orders.models import Order
+from payments.checkout.policy import origin_of
 from payments.models import CheckoutSession, PaymentLink
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -177,3 +178,22 @@ def test_the_qr_code_is_the_short_address_as_a_drawing(api):
     assert drawn.content.startswith(b"<?xml") and b"<svg xmlns=" in drawn.content
     assert drawn.content != Client().get(f"/l/{make(api).short}/qr.svg").content
     assert "url" not in api.get(f"/v1/payment-links/{link.id}/public").data["payment_link"]
+
+
+class TestThePicture:
+    def test_is_shown_and_let_in_alone(self, api):
+        link = make(api, image={"source_url": "https://img.shop.example/mug.png?w=640", "alt": "A red mug"})
+        answer = Client().get(f"/l/{link.short}")
+        assert '<img class="picture" src="https://img.shop.example/mug.png?w=640" alt="A red mug"' in (
+            answer.content.decode()
+        )
+        assert "img-src 'self' data: https://img.shop.example;" in answer.headers["Content-Security-Policy"]
+
+    def test_without_one_no_other_origin_is_let_in(self, api):
+        answer = Client().get(f"/l/{make(api).short}")
+        assert "img-src 'self' data:;" in answer.headers["Content-Security-Policy"]
+        assert "<img" not in answer.content.decode()
+
+    @pytest.mark.parametrize("url", ["https://a;script-src *.evil.example/x", "https://a b/x", "data:image/png,x", ""])
+    def test_what_is_no_plain_origin_never_gets_into_the_policy(self, url):
+        assert origin_of(url) == ""

@@ -20,6 +20,7 @@ from orders.api.serializers.customers import CustomerSummaryOutput
 from orders.models.orders import Origin
 from payments.api.outputs import PaymentAttemptOutput, PaymentCollectionOutput, PaymentIntentSummaryOutput
 from payments.models import CheckoutSession
+from payments.models.links import LinkStatus, LinkType
 from payments.models.sessions import SessionStatus, Surface, TerminalReason
 
 
@@ -137,11 +138,21 @@ class CustomTextOutput(Output):
     shipping_address_label = StrictString(required=False)
 
 
+class PaymentLinkSummaryOutput(Output):
+    """The link that a session came from, in short."""
+
+    payment_link_id = IdField("plink", source="id")
+    name = StrictString()
+    payment_link_type = EnumField(LinkType.values)
+    status = EnumField(LinkStatus.values)
+    url = StrictString()
+
+
 class CheckoutSessionOutput(Output):
     """One buyer-facing collection of one order."""
 
-    expandable = {"customer", "order", "payment_intents"}
-    merchant_only = {"customer", "closed_reason", "metadata", "external_reference_id"}
+    expandable = {"customer", "order", "payment_intents", "payment_link"}
+    merchant_only = {"customer", "payment_link", "closed_reason", "metadata", "external_reference_id"}
 
     checkout_session_id = IdField("cs", source="id")
     status = EnumField(SessionStatus.values)
@@ -182,6 +193,7 @@ class CheckoutSessionOutput(Output):
     page_origin = StrictString(required=False, source="settings.page_origin")
     customer = CustomerSummaryOutput(required=False, allow_null=True)
     order = OrderOutput(required=False, allow_null=True, source="shown.order")
+    payment_link = PaymentLinkSummaryOutput(required=False, allow_null=True)
     metadata = MetadataField(required=False, source="shown.metadata")
     external_reference_id = ExternalReferenceField(required=False, source="shown.external_reference_id")
     created_at = TimestampField(required=False)

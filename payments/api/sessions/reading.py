@@ -18,7 +18,8 @@ from payments.services.sessions.launching import launch_url
 
 def readable_sessions(actor: Actor) -> QuerySet[CheckoutSession]:
     """Return the actor's sessions, to be read and shown."""
-    return CheckoutSession.objects.of(actor).select_related("environment__merchant", "order", "customer")
+    shown = ("environment__merchant", "order", "customer", "payment_link")
+    return CheckoutSession.objects.of(actor).select_related(*shown)
 
 
 def read_session(

@@ -3,14 +3,16 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from flint.actors import Actor
 from flint.api.authentication import authenticates_buyers
 from flint.errors import Unauthenticated
 from flint.merchants.models import Environment
 from payments.models import CheckoutCredential, CheckoutSession
-from payments.models.sessions import PAID
+from payments.models.sessions import DEFAULT_TIPS, PAID
 from payments.services.sessions.admitting import NO_ATTEMPT, refuse_ended
 from payments.services.sessions.ending import expire_if_due
 
@@ -75,8 +77,18 @@ def buyer_of(session: CheckoutSession, *, at: datetime, acts_for_customer: bool 
         order_id=session.order_id,
         customer_id=session.customer_id or "" if acts_for_customer and session.is_open else "",
         only_attempt_id=only_attempt_id,
-        rights=frozenset({"tip"} if session.settings.get("tip", {}).get("enabled") else ()),
+        rights=frozenset(_rights(session.settings.get("tip", {}))),
     )
+
+
+def _rights(tip: Mapping[str, Any]) -> Iterator[str]:
+    """Say which tips a buyer may choose: any, unless the merchant allows none of the buyer's own."""
+    if not tip.get("enabled"):
+        return
+    yield "tip"
+    if tip.get("is_custom_tip_enabled", True):
+        yield "own_tip"
+    yield from (f"tip_of:{steps}" for steps in tip.get("tip_percent_options") or DEFAULT_TIPS)
 
 
 def _credential(session_id: str, secret: str) -> CheckoutCredential:

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.utils import timezone
 from flint.actors import Actor
 from flint.errors import Conflict, InvalidInput
 from flint.events import services as events
+from flint.merchants.settings import effective_of
 from orders import collecting
 from orders.models import Customer, Order
 from orders.services.create_order import create_order
@@ -21,10 +21,10 @@ from payments.models import CheckoutSession
 from payments.models.intents import CONFIRMABLE
 from payments.models.sessions import SessionStatus, Surface, TerminalReason
 from payments.services.sessions.credentials import new_credential
+from payments.services.sessions.defaults import lifetime_of, with_defaults
 from payments.services.sessions.ending import CheckoutPaymentResolving, end, end_if_due, open_session_of, save_counts
 from payments.services.starting import OrderAlreadyPaid, processor_name
 
-DEFAULT_LIFETIME = timedelta(hours=24)
 SETTINGS = (
     "page_origin",
     "redirects",
@@ -92,12 +92,14 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
     :raises ProcessorNotConfigured: if nobody could collect.
     """
     processor_name(actor)
+    chosen = effective_of(actor.environment_id)
+    lifetime = lifetime_of(data, chosen)
+    data = with_defaults(data, chosen, may_tip=_may_tip(columns))
     with transaction.atomic():
         order = _order(data, actor, origin)
         collecting.refuse_beside_invoice(order, invoice_id=columns.get("invoice_id"))
         replaced = _make_room(order, data, actor)
         now = timezone.now()
-        lifetime = data.get("expiration", {}).get("expires_in_seconds")
         session = CheckoutSession(
             environment_id=order.environment_id,
             order=order,
@@ -106,7 +108,7 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
             origin=origin,
             settings={name: data[name] for name in SETTINGS if name in data},
             launch_secret=secrets.token_urlsafe(24),
-            expires_at=now + (timedelta(seconds=lifetime) if lifetime else DEFAULT_LIFETIME),
+            expires_at=now + lifetime,
             external_reference_id=data.get("external_reference_id", ""),
             metadata=data.get("metadata", {}),
             **columns,
@@ -129,6 +131,12 @@ def launch_url(session: CheckoutSession) -> str | None:
     if session.surface != Surface.HOSTED:
         return None
     return f"{settings.BASE_URL}/checkout/{session.id}/{session.launch_secret.reveal()}"
+
+
+def _may_tip(columns: Mapping[str, Any]) -> bool:
+    """Whether a tip may be asked for without the caller's saying so: not on what an invoice bills, nor on a gift."""
+    link = columns.get("payment_link")
+    return columns.get("invoice_id") is None and columns.get("invoice") is None and not (link and link.is_donation)
 
 
 def _order(data: Mapping[str, Any], actor: Actor, origin: str) -> Order:

@@ -30,7 +30,7 @@ TOTAL = 5_430
 
 @SIZES
 def test_a_buyer_pays_and_gets_a_receipt(browser, shop, size):
-    session = shop.session(redirects={"success_redirect_url": "https://shop.example/thanks"})
+    session = shop.session()
     page = browser.open(session["url"], size=size)
     shown(page, f"open {size['width']}")
     page.get_by_label("Email").fill("ada@example.com")
@@ -42,9 +42,23 @@ def test_a_buyer_pays_and_gets_a_receipt(browser, shop, size):
     receipt = page.locator(".receipt")
     expect(receipt).to_contain_text("€54.30")
     expect(receipt).to_contain_text("Visa •••• 4242")
-    expect(page.get_by_role("link", name="Continue")).to_have_attribute("href", "https://shop.example/thanks")
     assert_charged(session, TOTAL)
     assert (status_of(session), order_of(session).contact_email) == ("paid", "ada@example.com")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_the_shop_is_gone_back_to_by_itself_and_the_receipt_stays(browser, shop, live_server, scripts):
+    thanks = live_server.url.replace("localhost", "127.0.0.1") + "/healthz"
+    session = shop.session(redirects={"success_redirect_url": thanks})
+    page = browser.open(session["url"], java_script_enabled=scripts)
+
+    pay(page)
+
+    page.wait_for_url(thanks)
+    assert_charged(session, TOTAL)
+    page.goto(session["url"])
+    see_paid(page)
+    expect(page.get_by_role("link", name="Continue")).to_have_attribute("href", thanks)
 
 
 @SIZES
