@@ -6,5 +6,5 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         """Have invoices follow what their orders stand at."""
-        from invoices import settings  # noqa: F401
-        from invoices.services import following  # noqa: F401
+        from invoices import messages, settings  # noqa: F401
+        from invoices.services import delivering, following  # noqa: F401

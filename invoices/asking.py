@@ -45,7 +45,11 @@ class Asked:
     fees: Sequence[FeeStanding]
     outstanding: int
     currently_due: int
-    is_overdue: bool
+    overdue: int
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.overdue > 0
 
     @property
     def next_entry(self) -> EntryStanding | None:
@@ -76,7 +80,7 @@ def asked_of(invoice: Invoice, amounts: InvoiceAmounts, *, at: datetime) -> Aske
         fees=fee_standings,
         outstanding=asks,
         currently_due=max(asks - later, 0),
-        is_overdue=asks > 0 and asks > _not_yet_overdue(invoice, entries, amounts, at),
+        overdue=max(asks - _not_yet_overdue(invoice, entries, amounts, at), 0),
     )
 
 
