@@ -90,6 +90,21 @@ def refuse_beside_invoice(order: Order, *, invoice_id: str | None = None) -> Non
         raise OrderCollectionAlreadyActive(invoice_id=order.invoice_id)
 
 
+_billing_holds: list[Callable[[Order], None]] = []
+
+
+def holds_billing(refuse: Callable[[Order], None]) -> Callable[[Order], None]:
+    """Register what refuses that a locked order is billed by an invoice while it is being collected another way."""
+    _billing_holds.append(refuse)
+    return refuse
+
+
+def refuse_to_bill(order: Order) -> None:
+    """Raise what the rooms to the right have against billing a locked order now; the caller saves the order."""
+    for refuse in _billing_holds:
+        refuse(order)
+
+
 class OrderNotPayable(Conflict):
     code = "ORDER_NOT_PAYABLE"
     message = "A dispute took back what was paid. Staff decide first whether it is collected again or written off."

@@ -44,12 +44,22 @@ def narrows(narrow: Callable[[Order, Actor], None]) -> Callable[[Order, Actor], 
 
 def readable(actor: Actor) -> QuerySet[Order]:
     """Return the actor's orders with customer and parts, to be read and shown; not locked, not for changing."""
+    return _whole(Order.objects.of(actor))
+
+
+def _whole(rows: QuerySet[Order]) -> QuerySet[Order]:
     return (
-        Order.objects.of(actor)
-        .select_related("customer", "environment")
+        rows.select_related("customer", "environment")
         .prefetch_related("line_items", "charges", "discounts", "tax_breakdowns")
         .annotate(**_annotations)
     )
+
+
+def read_order_behind(order_id: str, *, actor: Actor) -> Order:
+    """Return one order as :func:`read_order`, hidden ones included: for who comes from what was made for it."""
+    order = _whole(Order.objects.behind(actor)).find(id=order_id)
+    attach([order], single=True)
+    return order
 
 
 def attach(orders: Sequence[Order], *, single: bool = False) -> Sequence[Order]:

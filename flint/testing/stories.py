@@ -15,6 +15,9 @@ from flint.merchants.models import Environment
 from flint.money import Money
 from flint.testing import processors
 from flint.testing.processors import network_of
+from invoices.models import Invoice
+from invoices.services.drafting import create_invoice
+from invoices.services.issuing import Issued, issue_invoice
 from orders.models import Customer, Order
 from orders.services import create_order
 from payments import inbound
@@ -92,6 +95,21 @@ def payment_link(environment: Environment, **data: Any) -> PaymentLink:
     """Make a payment link that offers one line, or what ``data`` of a validated request says."""
     wanted = {"name": "Sale", "payment_link_type": "standard", "line_items": [line(1_200, name="Mug")], **data}
     return create_link(data=wanted, actor=actor_in(environment))
+
+
+def draft_invoice(order: Order, **data: Any) -> Invoice:
+    """Prepare an invoice for an order. ``data`` is what else a validated request says."""
+    actor = actors.system(order.environment_id, "Story")
+    return create_invoice(data={"order_id": order.id, **data}, actor=actor)
+
+
+def issued_invoice(
+    order: Order, *, delivery_mode: str = "caller_managed", at: datetime | None = None, **data: Any
+) -> Issued:
+    """Prepare an invoice for an order and issue it. Returns it with its link."""
+    invoice = draft_invoice(order, **data)
+    actor = actors.system(order.environment_id, "Story")
+    return issue_invoice(invoice_id=invoice.id, delivery_mode=delivery_mode, actor=actor, at=at)
 
 
 def refund(order: Order, **data: Any) -> Refund:

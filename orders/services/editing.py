@@ -115,7 +115,9 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None, for_inv
     :raises OrderChangedRefreshRequired: if ``revision`` is given and stale.
     """
     with transaction.atomic():
-        order = Order.objects.of(actor).lock(id=order_id)
+        # Whoever comes by an invoice may come to an order that was made for it, and that no key sees by itself.
+        orders = Order.objects.behind(actor) if for_invoice else Order.objects.of(actor)
+        order = orders.lock(id=order_id)
         collecting.refuse_former_buyer(order, actor)
         refuse_stale(order, revision)
         refuse_closed(order)

@@ -1,0 +1,146 @@
+"""The routes of invoices. Each verb calls one service and answers with the invoice read afresh."""
+
+from dataclasses import replace
+
+from flint.api.idempotency import idempotent
+from flint.api.views import ApiView
+from invoices import reading
+from invoices.api.inputs import CreateInvoiceInput, IssueInvoiceInput, UpdateInvoiceInput
+from invoices.api.outputs import InvoiceOutput, IssuedOutput
+from invoices.api.queries import ReadInvoiceQuery
+from invoices.models import Invoice
+from invoices.services import drafting, issuing
+from orders import selectors as orders
+
+CHOSEN = [
+    "INVALID_INVOICE_PAYMENT_TERM",
+    "INVOICE_PAYMENT_TERM_UNAVAILABLE",
+    "CUSTOMER_PAYMENT_TERM_UNAVAILABLE",
+    "INVOICE_PAYMENT_TERM_CURRENCY_MISMATCH",
+    "INVOICE_AUTOPAY_PAYMENT_METHOD_REQUIRED",
+    "INVOICE_SCHEDULE_INVALID",
+    "SCHEDULED_SEND_IN_PAST",
+    "CURRENCY_MISMATCH",
+]
+VERSIONED = ["INVOICE_NOT_FOUND", "INVOICE_DRAFT_CHANGED", "VERSION_CONFLICT"]
+SOLD = ["AUTOMATIC_TAX_CONNECTION_REQUIRED", "NO_DISCOUNTABLE_BALANCE", "AMOUNT_TOO_LARGE", "INVALID_TIP_AMOUNT"]
+
+
+class InvoiceRoute(ApiView):
+    """A route under invoices: read with one scope, changed with the other."""
+
+    tag = "Invoices"
+    scopes = {
+        "GET": "commerce.invoices.read",
+        "POST": "commerce.invoices.write",
+        "PATCH": "commerce.invoices.write",
+    }
+
+    def shown(self, invoice_id: str) -> Invoice:
+        """Return an invoice as it is now, with its order whole if that is to be shown."""
+        invoice = reading.read_invoice(invoice_id, actor=self.request.actor)
+        if "order" in self._query.expand:
+            siblings = invoice.order._prefetched_objects_cache
+            invoice.order = orders.read_order_behind(invoice.order_id, actor=self.request.actor)
+            invoice.order._prefetched_objects_cache |= siblings
+        return invoice
+
+    def reply_invoice(self, invoice_id: str):
+        """Answer with an invoice as it is now."""
+        return self.reply(self.shown(invoice_id))
+
+
+class InvoiceCollection(InvoiceRoute):
+    inputs = {"POST": CreateInvoiceInput}
+    outputs = {"POST": InvoiceOutput}
+    statuses = {"POST": 201}
+    codes = {
+        "POST": [
+            *CHOSEN,
+            *SOLD,
+            "ORDER_NOT_FOUND",
+            "RESOURCE_NOT_FOUND",
+            "ORDER_NOT_OPEN",
+            "ORDER_ALREADY_PAID",
+            "ORDER_ALREADY_HAS_ACTIVE_INVOICE",
+        ]
+    }
+    names = {"POST": "create_invoice"}
+
+    @idempotent
+    def post(self, request):
+        """
+        Prepare an invoice for an order, or for what quick_pay sells.
+
+        A draft bills nothing yet: its order stays open to changes, and what is billed is what it comes to at issue.
+        """
+        invoice = drafting.create_invoice(data=self.validated(CreateInvoiceInput), actor=request.actor)
+        return self.reply_invoice(invoice.id)
+
+
+class InvoiceView(InvoiceRoute):
+    inputs = {"PATCH": UpdateInvoiceInput}
+    queries = {"GET": ReadInvoiceQuery}
+    outputs = {"GET": InvoiceOutput, "PATCH": InvoiceOutput}
+    codes = {
+        "GET": ["INVOICE_NOT_FOUND"],
+        "PATCH": [
+            *VERSIONED,
+            *CHOSEN,
+            "INVOICE_NOT_DRAFT",
+            "INVOICE_NOT_COLLECTIBLE",
+            "INVALID_INVOICE",
+            "EXPECTED_VERSION_REQUIRED",
+        ],
+    }
+    names = {"GET": "get_invoice", "PATCH": "update_invoice"}
+
+    def get(self, request, invoice_id):
+        """Read an invoice."""
+        return self.reply_invoice(invoice_id)
+
+    @idempotent
+    def patch(self, request, invoice_id):
+        """
+        Change a draft. What is left out stays; null clears; a schedule is replaced as a whole.
+
+        Once the invoice was issued, only ``reminders_paused`` changes, named alone.
+        """
+        drafting.update_invoice(invoice_id=invoice_id, data=self.validated(UpdateInvoiceInput), actor=request.actor)
+        return self.reply_invoice(invoice_id)
+
+
+class InvoiceIssue(InvoiceRoute):
+    inputs = {"POST": IssueInvoiceInput}
+    outputs = {"POST": IssuedOutput}
+    codes = {
+        "POST": [
+            *VERSIONED,
+            *CHOSEN,
+            "INVOICE_NOT_DRAFT",
+            "ORDER_NOT_OPEN",
+            "ORDER_ALREADY_PAID",
+            "ORDER_NOT_PAYABLE",
+            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+            "ORDER_HAS_OPEN_CHECKOUT",
+            "ORDER_HAS_ACTIVE_PAYMENT_INTENT",
+            "RECIPIENT_EMAIL_REQUIRED",
+        ]
+    }
+    names = {"POST": "issue_invoice"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """
+        Issue a draft: it gets the next number, is frozen as it is, and alone collects its order from now on.
+
+        It is emailed unless the caller or the merchant delivers it.
+        """
+        data = self.validated(IssueInvoiceInput)
+        issued = issuing.issue_invoice(
+            invoice_id=invoice_id,
+            delivery_mode=data.get("delivery_mode"),
+            expected_version=data.get("expected_version"),
+            actor=request.actor,
+        )
+        return self.reply(IssuedOutput(replace(issued, invoice=self.shown(invoice_id))))
