@@ -8,6 +8,8 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Mapping
+from typing import Any
 
 from invoices.models.logos import DocumentLogo
 
@@ -58,6 +60,12 @@ def keep_logo(environment_id: str, encoded: str | None) -> str:
         [DocumentLogo(environment_id=environment_id, digest=digest, content=content)], ignore_conflicts=True
     )
     return digest
+
+
+def freeze_branding(environment_id: str, branding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a document looks, for its snapshot: colours, and the digest of a logo that is kept from now on."""
+    looks = {name: value for name, value in branding.items() if name != "logo"}
+    return {**looks, "logo": keep_logo(environment_id, branding.get("logo"))}
 
 
 def logo_of(environment_id: str, digest: str) -> bytes | None:
