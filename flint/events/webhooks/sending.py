@@ -161,6 +161,7 @@ def _book(
     with transaction.atomic():
         delivery = WebhookDelivery.objects.select_for_update().get(id=delivery_id)
         attempt = WebhookDeliveryAttempt.objects.get(id=attempt_id)
+        attempt.delivery = delivery
         if attempt.status != AttemptStatus.SENDING:
             # This worker was given up, and came back after all; what it knows of the endpoint is worth keeping.
             log.warning("webhooks.late_outcome", delivery_id=delivery_id, attempt=attempt.number)
