@@ -38,6 +38,19 @@ class FeeStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Something that is due by a date: a part of an invoice, or the invoice as a whole; what is open of it."""
+
+    entry: InvoiceScheduleEntry | None
+    due_at: datetime | None
+    outstanding: int
+
+    @property
+    def entry_id(self) -> str | None:
+        return self.entry.pk if self.entry else None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What an invoice asks for at a moment, amounts in minor units of its currency."""
 
@@ -46,6 +59,7 @@ class Asked:
     outstanding: int
     currently_due: int
     overdue: int
+    dues: Sequence[Due]
 
     @property
     def is_overdue(self) -> bool:
@@ -81,6 +95,8 @@ def asked_of(invoice: Invoice, amounts: InvoiceAmounts, *, at: datetime) -> Aske
         outstanding=asks,
         currently_due=max(asks - later, 0),
         overdue=max(asks - _not_yet_overdue(invoice, entries, amounts, at), 0),
+        dues=[Due(each.entry, each.entry.due_at, min(each.filled.outstanding, asks)) for each in parts]
+        or [Due(None, invoice.due_at, asks)],
     )
 
 

@@ -120,13 +120,26 @@ def editing(order_id: str, *, actor: Actor, revision: int | None = None, for_inv
         order = orders.lock(id=order_id)
         collecting.refuse_former_buyer(order, actor)
         refuse_stale(order, revision)
-        refuse_closed(order)
-        collecting.refuse_while_collecting(order)
         if not for_invoice:
+            refuse_closed(order)
+            collecting.refuse_while_collecting(order)
             collecting.refuse_under_invoice(order)
-        edit = Edit(order, pricing.load(order), actor)
-        yield edit
-        edit.commit()
+        with editing_locked(order, actor=actor) as edit:
+            yield edit
+
+
+@contextmanager
+def editing_locked(order: Order, *, actor: Actor) -> Iterator[Edit]:
+    """
+    Open an edit of an order that is locked already, for its invoice, which is its only collector then.
+
+    :raises OrderClosed: if its amounts are final. :raises OrderPaymentAttemptActive: if a payment is in progress.
+    """
+    refuse_closed(order)
+    collecting.refuse_while_collecting(order)
+    edit = Edit(order, pricing.load(order), actor)
+    yield edit
+    edit.commit()
 
 
 class OrderChangedRefreshRequired(Conflict):
