@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Prefetch, QuerySet
+from django.utils import timezone
 
 from flint.actors import Actor
+from flint.errors import Conflict
 from orders.models import Order
 from orders.selectors import attaches, narrows, shows
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentMethod, PaymentOperation
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
+from payments.services.invoices.parts import part_of_session
 
 TYPES = {"card": "card", "ach_debit": "us_bank_account", "affirm": "affirm", "apple_pay": "card", "google_pay": "card"}
 """What the processor's form calls each payment option; a wallet holds cards."""
@@ -80,9 +83,13 @@ def session_collection(session: CheckoutSession) -> dict | None:
     order = session.order
     if not session.is_open or not _is_collectable(order):
         return None
+    try:
+        part = part_of_session(session, order, at=timezone.now())
+    except Conflict:
+        return None  # Its invoice asks for nothing just now.
     return collection_of(
         order,
-        order.outstanding_amount,
+        part.amount,
         return_url=session.return_url,
         step=("create_confirmation_token", "pay_order"),
         options=session.payment_options or ("card", "ach_debit"),

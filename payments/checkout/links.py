@@ -47,7 +47,7 @@ def back_to_the_shop(page: "Page") -> list[Link]:
     if page.state == "expired" and (url := chosen.get("expiration", {}).get("expiration_url")):
         return [Link(say("Start again"), url, is_main=True)]
     if page.state not in ("confirm", "processing") and (url := redirects.get("cancel_redirect_url")):
-        return [Link(say("Back to the shop"), url)]
+        return [Link(say("Back to the invoice") if page.session.invoice_id else say("Back to the shop"), url)]
     return []
 
 

@@ -3,22 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flint.errors import FlintError
+from flint.errors import Conflict, FlintError
 from flint.languages import Language
 from flint.messages.kinds import Row
+from flint.money import Money
 from orders.models import Order
 from payments.checkout.access import Visit
-from payments.checkout.summary import lines_of, sums_of
+from payments.checkout.summary import lines_of, paid_in, sums_of
 from payments.checkout.words import decline_text
 from payments.models import CheckoutSession, PaymentAttempt
-from payments.models.sessions import SessionStatus, TerminalReason
+from payments.models.sessions import PAID, SessionStatus, TerminalReason
 from payments.processors import processor_of
 from payments.processors.base import BuyerAction, Refused
 from payments.services.attempts import confirms_of
+from payments.services.invoices.parts import part_of_session
 from payments.services.starting import processor_name
 
 WATCHING = ("processing", "elsewhere", "confirm", "debit")
 """States that something from outside may end, so that the page looks again by itself."""
+
+MOVED = (
+    TerminalReason.INVOICE_BALANCE_CHANGED,
+    TerminalReason.PAYMENT_PARTIALLY_SUCCEEDED,
+    TerminalReason.SUPERSEDED,
+)
+"""Why the session of an invoice may be over while the invoice still asks for something."""
 
 
 @dataclass(slots=True)
@@ -39,6 +48,7 @@ class Page:
     typed: Mapping[str, str] = field(default_factory=dict)
     action: BuyerAction | None = None
     can_stop: bool = False
+    asked_amount: int = 0
 
     def become(self, state: str, title: str, words: str) -> None:
         """Take on a state, in words that are the page's own."""
@@ -52,14 +62,24 @@ class Page:
     @property
     def mark(self) -> str:
         """What can be told apart of the state by a script: as long as it stays the same, so does the page."""
-        return f"{self.state} {self.order.outstanding_amount}"
+        return f"{self.state} {self.asked_amount}"
 
     @property
     def headline(self) -> str:
-        """The amount that the page is about: what is owed, or what was paid once nothing is."""
+        """The amount that the page is about: what is asked for, or what was paid once nothing is."""
         if self.state in ("paid", "settled"):
-            return self.language.money(self.order.money(self.order.net_collected_amount))
-        return self.outstanding
+            return self.language.money(paid_in(self.session))
+        return self.outstanding if self.state == "partly" else self.asked
+
+    @property
+    def asked(self) -> str:
+        """What is to be paid here, for people: all that is owed, or what is due of an invoice."""
+        return self.language.money(self.asked_money)
+
+    @property
+    def asked_money(self) -> Money:
+        """What is to be paid here."""
+        return self.order.money(self.asked_amount)
 
     @property
     def outstanding(self) -> str:
@@ -70,16 +90,17 @@ class Page:
 def page_of(visit: Visit, language: Language) -> Page:
     """Return the page as it is now for a browser that was let in."""
     session, order = visit.session, visit.session.order
-    page = Page("open", language, session, order, may_read=visit.may_read)
+    asked = _asked(visit)
+    page = Page("open", language, session, order, may_read=visit.may_read, asked_amount=asked)
     if page.may_read:
-        page.lines, page.sums = lines_of(order, language), sums_of(order, language)
+        page.lines, page.sums = lines_of(order, language), sums_of(order, language, asked=asked)
     attempt = session.payment_attempts.order_by("-created_at", "-id").first()
     is_own = attempt is not None and is_of(attempt, visit)
     if session.is_open or session.is_recovering(visit.at):
         _go_on(page, attempt, is_own=is_own)
     if page.state == "open" and not session.is_open:
         _ended(page, is_own=is_own and attempt.status in ("succeeded", "partially_succeeded"))
-    elif page.state == "open" and not _is_payable(visit):
+    elif page.state == "open" and not _is_payable(visit, page):
         page.become(
             "blocked",
             language.say("This order cannot be paid right now"),
@@ -90,19 +111,32 @@ def page_of(visit: Visit, language: Language) -> Page:
     return page
 
 
+def _asked(visit: Visit) -> int:
+    """Return what the session asks for now; of one that has ended, what is still owed."""
+    session, order = visit.session, visit.session.order
+    if not session.is_open:
+        return order.outstanding_amount
+    try:
+        return part_of_session(session, order, at=visit.at).amount
+    except Conflict:
+        return 0  # Its invoice asks for nothing just now.
+
+
 def is_of(attempt: PaymentAttempt, visit: Visit) -> bool:
     """Tell whether the browser itself began a payment: its key says so."""
     return attempt.command_key.startswith(f"page {visit.browser} ")
 
 
-def _is_payable(visit: Visit) -> bool:
+def _is_payable(visit: Visit, page: Page) -> bool:
     """Whether a payment could begin: nothing for staff to decide first, and a processor to collect."""
     if visit.session.order.is_collection_blocked or visit.session.order.status != "open" or visit.buyer is None:
         return False
     if not visit.session.order.outstanding_amount:
         return True
+    if not page.asked_amount:
+        return False
     try:
-        processor_of(processor_name(visit.buyer)).form_amount(visit.session.order.outstanding_money)
+        processor_of(processor_name(visit.buyer)).form_amount(page.asked_money)
     except (FlintError, Refused):
         return False
     return True
@@ -133,14 +167,14 @@ def _go_on(page: Page, attempt: PaymentAttempt | None, *, is_own: bool) -> None:
         page.become(
             "confirm",
             say("Your bank wants to know that it is you"),
-            say("Confirm the payment of {amount} with your bank to finish.", amount=page.outstanding),
+            say("Confirm the payment of {amount} with your bank to finish.", amount=page.asked),
         )
         return
     if attempt.status == "requires_capture":
         page.become(
             "held",
             say("Your payment is reserved"),
-            say("{amount} are set aside on your card. The merchant takes them later.", amount=page.outstanding),
+            say("{amount} are set aside on your card. The merchant takes them later.", amount=page.asked),
         )
     elif any(operation.payment_intent.source_type == "ach_debit" for operation in operations):
         page.become(
@@ -156,10 +190,41 @@ def _go_on(page: Page, attempt: PaymentAttempt | None, *, is_own: bool) -> None:
         )
 
 
+def _invoice_ended(page: Page, *, is_own: bool) -> bool:
+    """Say how the session of an invoice ended, and tell whether that is another story than that of an order."""
+    session, say = page.session, page.language.say
+    if session.status in PAID and is_own:
+        paid = page.language.money(paid_in(session))
+        page.become("paid", say("Thank you, your payment is there"), say("We received {amount}.", amount=paid))
+    elif session.terminal_reason in (TerminalReason.INVOICE_VOIDED, TerminalReason.INVOICE_UNCOLLECTIBLE):
+        page.become(
+            "ended",
+            say("This invoice asks for nothing any more"),
+            say("Nothing was charged here. The merchant helps you with any question."),
+        )
+    elif session.terminal_reason == TerminalReason.INVOICE_PAID_ELSEWHERE:
+        page.become(
+            "settled",
+            say("This invoice is already paid"),
+            say("Nothing more is owed on it, and nothing was charged here."),
+        )
+    elif session.terminal_reason in MOVED:
+        page.become(
+            "ended",
+            say("What is owed has changed"),
+            say("Nothing was charged here. Open the invoice again to see what is left to pay."),
+        )
+    else:
+        return False
+    return True
+
+
 def _ended(page: Page, *, is_own: bool) -> None:
     """Say how the session ended, kindly: what came of the payment, and what can be done now."""
     session, order, say = page.session, page.order, page.language.say
     is_paid = order.has_settled and not order.outstanding_amount
+    if session.invoice_id and _invoice_ended(page, is_own=is_own):
+        return
     if is_paid and (is_own or (session.status == SessionStatus.PAID and not order.net_collected_amount)):
         paid = page.language.money(order.money(order.net_collected_amount))
         words = say("We received {amount}.", amount=paid) if order.net_collected_amount else ""

@@ -27,7 +27,7 @@ SENT_ON = ("paid", "held", "debit")
 def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResponse:
     """Return the page with its headers. A processor's own library is let in only where its form or step is shown."""
     session, order = page.session, page.order
-    asks = page.state == "confirm" or (page.state == "open" and order.outstanding_amount > 0)
+    asks = page.state == "confirm" or (page.state == "open" and page.asked_amount > 0)
     processor = processor_of(session.environment.processor) if asks else None
     offers = offers_of(session)
     typed = {name: page.typed[name] for name in WRITTEN_BACK if name in page.typed}
@@ -53,7 +53,7 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
         context |= {
             "form_template": processor.form_template,
             "form_script": processor.form_script if page.state == "open" or not page.action.redirect_url else "",
-            "form_amount": processor.form_amount(order.outstanding_money) if page.state == "open" else 0,
+            "form_amount": processor.form_amount(page.asked_money) if page.state == "open" else 0,
             "collection": processor.collection(environment_id=session.environment_id),
         }
     onward = _onward(request, page)

@@ -3,8 +3,11 @@
 import zoneinfo
 from typing import Any
 
+from django.db.models import Sum
+
 from flint.languages import Language
 from flint.messages.kinds import Row
+from flint.money import Money
 from orders.models import Order
 from payments.models import CheckoutSession
 
@@ -23,8 +26,8 @@ def lines_of(order: Order, language: Language) -> list[Row]:
     return rows
 
 
-def sums_of(order: Order, language: Language) -> list[Row]:
-    """Return how the lines come to what is owed now."""
+def sums_of(order: Order, language: Language, *, asked: int | None = None) -> list[Row]:
+    """Return how the lines come to what is owed now, and to what of it is asked for, if that is less."""
     say, money = language.say, language.money
 
     def row(label: str, amount: int, **options: Any) -> list[Row]:
@@ -40,15 +43,27 @@ def sums_of(order: Order, language: Language) -> list[Row]:
     rows.append(Row(say("Total"), money(order.money(order.total_amount)), is_strong=True))
     rows += row(say("Credited"), -order.credit_amount)
     rows += row(say("Paid so far"), -order.net_collected_amount)
-    if order.net_collected_amount or order.credit_amount:
+    if asked is not None and asked != order.outstanding_amount:
+        rows += row(say("Still owed"), order.outstanding_amount)
+        rows += row(say("To pay now"), asked, is_strong=True)
+    elif order.net_collected_amount or order.credit_amount:
         rows.append(Row(say("To pay now"), money(order.outstanding_money), is_strong=True))
     return rows
+
+
+def paid_in(session: CheckoutSession) -> Money:
+    """Return what was paid: on the order as a whole, or, where a session collects a part of an invoice, in it."""
+    order = session.order
+    if session.invoice_id is None:
+        return order.money(order.net_collected_amount)
+    captured = session.payment_intents.aggregate(sum=Sum("captured_amount"))["sum"] or 0
+    return order.money(captured or order.net_collected_amount)
 
 
 def receipt_of(session: CheckoutSession, language: Language) -> list[Row]:
     """Return what a buyer recognises the payment by: how much, what with, when and for which order."""
     order, say = session.order, language.say
-    rows = [Row(say("Paid"), language.money(order.money(order.net_collected_amount)))]
+    rows = [Row(say("Paid"), language.money(paid_in(session)))]
     leg = order.payment_intents.filter(captured_amount__gt=0).order_by("-captured_at", "-id").first()
     if leg is not None:
         zone = zoneinfo.ZoneInfo(session.timezone or session.environment.merchant.reporting_timezone)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from flint.actors import Actor
 from flint.errors import Conflict, InvalidInput
@@ -14,7 +15,8 @@ from orders.services.editing import OrderClosed
 from orders.services.parts import amount_in
 from orders.services.update_order import CheckoutOrderUpdateFieldNotAllowed
 from payments.models import CheckoutSession, PaymentIntent
-from payments.services.options import refuse_option
+from payments.services.invoices.parts import part_of_session
+from payments.services.options import PaymentOptionNotAllowed, refuse_option
 from payments.services.sessions.ending import refuse_beside_checkout
 from payments.services.starting import OrderAlreadyPaid, processor_name
 
@@ -56,6 +58,7 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
     :raises AmountExceedsBalance, CurrencyMismatch: by the amount. :raises PaymentIntentLimitReached: after 100.
     :raises ProcessorNotConfigured: if nobody could collect it.
     :raises CheckoutOrderUpdateFieldNotAllowed: if a buyer says what is only the merchant's to say.
+    :raises PaymentOptionNotAllowed: by the buyer's session, and if an invoice's money is only to be held.
     """
     if actor.is_buyer:
         _refuse_to_buyer(data)
@@ -67,20 +70,29 @@ def create_leg(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Payme
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
         session = refuse_beside_checkout(order, actor)
-        collecting.refuse_beside_invoice(order, invoice_id=session.invoice_id if session else data.get("invoice_id"))
+        collecting.refuse_beside_invoice(order, invoice_id=session.invoice_id if session else None)
         if not order.outstanding_amount:
             raise OrderAlreadyPaid
+        part = part_of_session(session, order, at=timezone.now()) if session else None
+        most = part.amount if part else order.outstanding_amount
+        if part and part.invoice and data.get("capture_method") == "manual":
+            raise PaymentOptionNotAllowed(
+                "An invoice is paid at once: what is held and taken later does not settle it.",
+                param="capture_method",
+                reason="manual_capture_not_supported",
+            )
         if order.payment_intents.count() >= MOST_LEGS:
             raise PaymentIntentLimitReached(limit=MOST_LEGS)
-        amount = order.outstanding_amount
+        amount = most
         if "amount_money" in data:
             amount = amount_in(order, data["amount_money"], "amount_money")
-        if amount > order.outstanding_amount:
-            raise AmountExceedsBalance(param="amount_money", maximum_money=order.outstanding_money)
+        if amount > most:
+            raise AmountExceedsBalance(param="amount_money", maximum_money=order.money(most))
         leg = PaymentIntent(
             environment_id=order.environment_id,
             order=order,
             checkout_session=session,
+            invoice=part.invoice if part else None,
             is_staged=True,
             amount=amount,
             currency=order.currency,

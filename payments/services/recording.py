@@ -22,6 +22,7 @@ from payments.models.attempts import AttemptStatus
 from payments.models.intents import UNDER_WAY
 from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
+from payments.services.invoices.telling import tell_of_attempt, tell_of_waiting
 from payments.services.links.capacity import count_completion
 from payments.services.payers import link_payer
 from payments.services.sessions.ending import complete_session
@@ -65,7 +66,7 @@ def record_refusal(operation_id: str, *, code: str, message: str, actor: Actor, 
         if operation.kind == "confirm" and leg.status in UNDER_WAY:
             _decline(order, leg, operation, code, message, actor, at)
             was_active = order.active_attempt_id
-            reassess(order, operation.attempt, at=at)
+            _reassess(order, operation, actor, at)
             _end_checkout(order, operation, 0, was_active=was_active, actor=actor, at=at)
             order.order_revision += 1
             order.save()
@@ -128,13 +129,14 @@ def _apply(
         leg.wait()
         if not was_waiting:
             events.record(order, "payment.processing", subject=leg, actor=actor, amount=leg.amount)
+            tell_of_waiting(order, operation.attempt, leg, actor=actor)
     operation.save()
     leg.save()
     if leg.is_final and not was_final:
         # A capture or cancel still without its answer has been answered by the payment itself; another try has not.
         unanswered = leg.operations.filter(answered_at__isnull=True).exclude(kind="confirm")
         unanswered.update(answered_at=at, result=state.status)
-    reassess(order, operation.attempt, at=at)
+    _reassess(order, operation, actor, at)
     if came_in > 0:
         count_completion(order)
         queue_receipt(order, operation)
@@ -145,6 +147,12 @@ def _apply(
     if (order.event_count, order.active_attempt_id) != known:
         order.order_revision += 1
         order.save()
+
+
+def _reassess(order: Order, operation: PaymentOperation, actor: Actor, at: datetime) -> None:
+    before = operation.attempt.status if operation.attempt else ""
+    reassess(order, operation.attempt, at=at)
+    tell_of_attempt(order, operation.attempt, before=before, actor=actor)
 
 
 def _end_checkout(
@@ -158,7 +166,7 @@ def _end_checkout(
     has_just_ended = bool(was_active) and was_active == operation.attempt_id and not order.is_collecting
     is_partly_paid = has_just_ended and operation.attempt.status == AttemptStatus.PARTIALLY_SUCCEEDED
     if (came_in > 0 or is_partly_paid) and not (order.outstanding_amount and order.is_collecting):
-        complete_session(order, actor=actor, at=at)
+        complete_session(order, attempt=operation.attempt, actor=actor, at=at)
 
 
 def _answer(operation: PaymentOperation, *, result: str, at: datetime) -> None:
@@ -272,5 +280,8 @@ def _decline(
     operation.error_code, operation.error_message = code, message
     operation.save()
     leg.decline(code=code, message=message, at=at)
+    if leg.invoice_id and not leg.is_staged:
+        # It was made for this one try of an invoice; the next one makes its own.
+        leg.cancel(reason="invoice_payment_failed")
     leg.save()
     events.record(order, "payment.failed", subject=leg, actor=actor, amount=leg.amount, code=code)

@@ -12,6 +12,7 @@ from flint.errors import Conflict, InvalidInput
 from flint.events import services as events
 from flint.merchants.models import Environment
 from flint.money import Money
+from invoices.models import Invoice
 from orders import collecting
 from orders.models import Order
 from orders.services.editing import OrderChangedRefreshRequired, OrderClosed
@@ -19,6 +20,7 @@ from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, Paym
 from payments.models.intents import CONFIRMABLE
 from payments.processors import processor_of
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.invoices.parts import Part, part_of_invoice, part_of_session
 from payments.services.links.capacity import CLAIM_FAILED, CLAIM_FAILED_MESSAGE, claim_completion, count_completion
 from payments.services.reaching import lock_order
 from payments.services.recording import redeem_discounts
@@ -101,7 +103,8 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
 
     A repeat of the request that began an attempt returns that attempt, with nothing to call. ``data`` is a validated
     pay request with action ``pay`` or ``confirm_payment_intents``; without an order's id, the latter with the one
-    standalone payment intent to confirm.
+    standalone payment intent to confirm. Our own callers name the ``invoice_id`` that they collect, and the
+    ``invoice_schedule_entry_id`` if it is for one part, and may say when; a buyer's session knows its own.
 
     :raises OrderNotFound, OrderClosed, OrderPaymentAttemptActive, OrderNotPayable, OrderChangedRefreshRequired: by the
         order's state.
@@ -119,14 +122,15 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
             raise OrderClosed("The order is closed; nothing more can be collected on it.", current_status=order.status)
         collecting.refuse_while_collecting(order)
         collecting.refuse_blocked(order)
-        session = refuse_beside_checkout(order, actor)
-        collecting.refuse_beside_invoice(order, invoice_id=session.invoice_id if session else data.get("invoice_id"))
+        session = refuse_beside_checkout(order, actor, invoice_id=data.get("invoice_id"))
+        part = _part(order, session, data)
+        collecting.refuse_beside_invoice(order, invoice_id=part.invoice_id)
         data = {**data, "buyer_contact": _contact_of(data, session)}
-        _refuse_changed(order, data.get("expected_outstanding_money"))
+        _refuse_changed(part, data.get("expected_outstanding_money"))
         if data["action"] == "confirm_payment_intents":
-            legs = _chosen_legs(order, data, session)
-        elif order.outstanding_amount:
-            legs = [(_leg_for_all(order, data, session), data.get("payment_source"), "payment_source")]
+            legs = _chosen_legs(order, data, session, part)
+        elif part.amount:
+            legs = [(_leg_for_all(order, part, session), data.get("payment_source"), "payment_source")]
         else:
             if not claim_completion(order):
                 return Started(_refuse_late(order, data, actor), ())
@@ -137,7 +141,7 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
         ]
         if not claim_completion(order):
             return Started(_refuse_late(order, data, actor), ())
-        return _write_down(order, paid_with, data, actor, processor)
+        return _write_down(order, paid_with, data, actor, processor, part)
 
 
 def processor_name(actor: Actor) -> str:
@@ -165,21 +169,32 @@ def _repeated(order: Order, actor: Actor) -> PaymentAttempt | None:
     return attempt
 
 
-def _refuse_changed(order: Order, expected: Money | None) -> None:
-    if expected is not None and expected != order.outstanding_money:
+def _part(order: Order, session: CheckoutSession | None, data: Mapping[str, Any]) -> Part:
+    """Return what is asked for: all that is outstanding, or what the session's or the caller's invoice asks for."""
+    at = data.get("at") or timezone.now()
+    if session is not None:
+        return part_of_session(session, order, at=at)
+    if "invoice_id" not in data:
+        return Part(order.outstanding_amount, order.currency)
+    invoice = Invoice.objects.get(id=data["invoice_id"], order_id=order.id)
+    return part_of_invoice(invoice, order, entry_id=data.get("invoice_schedule_entry_id"), at=at)
+
+
+def _refuse_changed(part: Part, expected: Money | None) -> None:
+    if expected is not None and expected != part.money:
         raise OrderChangedRefreshRequired(
             "The order's outstanding balance is not what you expect. Read it again and ask the buyer anew.",
             param="expected_outstanding_money",
-            current_money=order.outstanding_money,
+            current_money=part.money,
             submitted_money=expected,
         )
 
 
-def _leg_for_all(order: Order, data: Mapping[str, Any], session: CheckoutSession | None) -> PaymentIntent:
+def _leg_for_all(order: Order, part: Part, session: CheckoutSession | None) -> PaymentIntent:
     staged = list(order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id"))
     if staged:
         raise PaymentLegSelectionRequired(
-            current_money=order.outstanding_money,
+            current_money=part.money,
             selectable_payment_intents=[
                 {
                     "payment_intent_id": leg.id,
@@ -193,9 +208,10 @@ def _leg_for_all(order: Order, data: Mapping[str, Any], session: CheckoutSession
     return PaymentIntent(
         environment_id=order.environment_id,
         order=order,
-        amount=order.outstanding_amount,
+        invoice=part.invoice,
+        amount=part.amount,
         currency=order.currency,
-        tip_amount=min(order.tip_amount - order.settled_tip_amount, order.outstanding_amount),
+        tip_amount=min(_tip_in(order, part.amount), part.amount),
         checkout_session=session,
         payment_options=(session and session.payment_options) or ["card", "ach_debit"],
         # A buyer who is sent elsewhere to confirm comes back by the session that they pay in.
@@ -203,8 +219,13 @@ def _leg_for_all(order: Order, data: Mapping[str, Any], session: CheckoutSession
     )
 
 
+def _tip_in(order: Order, amount: int) -> int:
+    """Return the share of the tip that is still to come in which an amount of what is outstanding carries."""
+    return (order.tip_amount - order.settled_tip_amount) * amount // order.outstanding_amount
+
+
 def _chosen_legs(
-    order: Order, data: Mapping[str, Any], session: CheckoutSession | None
+    order: Order, data: Mapping[str, Any], session: CheckoutSession | None, part: Part
 ) -> list[tuple[PaymentIntent, Mapping[str, Any], str]]:
     legs = order.payment_intents.filter(checkout_session=session) if session else order.payment_intents
     of_order = {leg.id: leg for leg in legs.select_for_update(of=("self",)).order_by("id")}
@@ -223,11 +244,11 @@ def _chosen_legs(
         raise SplitOfDelayedCapture(param="payment_intents")
     submitted = sum(leg.amount for leg, _, _ in chosen)
     covers = data.get("completion_behavior", "complete_order") == "complete_order"
-    if submitted > order.outstanding_amount or (covers and submitted < order.outstanding_amount):
+    if submitted > part.amount or (covers and submitted < part.amount):
         raise OrderChangedRefreshRequired(
             "The chosen payment intents do not fit what is outstanding on the order.",
             param="payment_intents",
-            current_money=order.outstanding_money,
+            current_money=part.money,
             submitted_money=order.money(submitted),
         )
     return chosen
@@ -278,9 +299,16 @@ def _refuse_late(order: Order, data: Mapping[str, Any], actor: Actor) -> Payment
 
 
 def _write_down(
-    order: Order, legs: list[tuple[PaymentIntent, Source]], data: Mapping[str, Any], actor: Actor, processor: str
+    order: Order,
+    legs: list[tuple[PaymentIntent, Source]],
+    data: Mapping[str, Any],
+    actor: Actor,
+    processor: str,
+    part: Part,
 ) -> Started:
     attempt = _new_attempt(order, actor, data, mode="payment")
+    attempt.invoice, attempt.invoice_schedule_entry = part.invoice, part.entry
+    attempt.expected_outstanding_amount = part.amount
     attempt.next_check_at = timezone.now() + FIRST_CHECK_AFTER
     attempt.save(force_insert=True)
     calls = []
@@ -313,6 +341,16 @@ def _write_down(
         amount=sum(leg.amount for leg, _ in legs),
         payment_intent_ids=[leg.id for leg, _ in legs],
     )
+    if part.invoice:
+        events.record(
+            order,
+            "invoice.payment_attempt_started",
+            subject=part.invoice,
+            actor=actor,
+            amount=part.amount,
+            invoice_payment_attempt_id=attempt.id,
+            checkout_session_id=attempt.checkout_session_id,
+        )
     order.save()
     return Started(attempt, calls, is_attended=actor.is_buyer or bool(data.get("buyer_device")))
 

@@ -16,7 +16,10 @@ from flint import actors
 from flint.actors import Actor
 from flint.errors import Conflict
 from flint.events import services as events
-from orders import collecting
+from flint.events.models import Event
+from invoices.models import Invoice
+from invoices.models.invoices import InvoiceStatus
+from orders import collecting, ledger
 from orders.models import Order
 from payments.models import CheckoutSession, PaymentAttempt
 from payments.models.attempts import OPEN, AttemptStatus
@@ -24,6 +27,14 @@ from payments.models.sessions import PAID, RECOVERY_WINDOW, SessionStatus, Termi
 from payments.services.sessions.admitting import CheckoutSessionNotOpen, is_over, refuse_former_buyer
 
 log = structlog.get_logger(__name__)
+
+OF_INVOICE = {
+    InvoiceStatus.PAID: TerminalReason.INVOICE_PAID_ELSEWHERE,
+    InvoiceStatus.CREDITED: TerminalReason.INVOICE_PAID_ELSEWHERE,
+    InvoiceStatus.VOID: TerminalReason.INVOICE_VOIDED,
+    InvoiceStatus.UNCOLLECTIBLE: TerminalReason.INVOICE_UNCOLLECTIBLE,
+}
+"""Why a session of an invoice ends, by what became of the invoice; otherwise its balance moved."""
 
 BATCH = 200
 
@@ -153,7 +164,29 @@ def invalidate_session(order: Order, actor: Actor) -> None:
         return
     session = open_session_of(order)
     if session is not None:
-        end(order, session, SessionStatus.INVALIDATED, reason=TerminalReason.ORDER_MUTATED, actor=actor)
+        end(order, session, SessionStatus.INVALIDATED, reason=_what_changed(session), actor=actor)
+
+
+def _what_changed(session: CheckoutSession) -> str:
+    """Return why a session ends that asks for what it no longer can: by its invoice, if it is one's."""
+    if session.invoice_id is None:
+        return TerminalReason.ORDER_MUTATED
+    status = Invoice.objects.values_list("status", flat=True).get(id=session.invoice_id)
+    return OF_INVOICE.get(status, TerminalReason.INVOICE_BALANCE_CHANGED)
+
+
+@ledger.when_posted
+def invalidate_invoice_session(order: Order, event: Event) -> None:
+    """
+    End the open session of an invoice whose balance moved by anything but a payment, which ends it by itself: a credit,
+    a manual payment or its reversal, a write-off, a dispute.
+    """
+    if not order.invoice_id or not event.balance_delta_amount or event.type == "payment.settled":
+        return
+    session = open_session_of(order)
+    if session is not None and session.invoice_id:
+        actor = actors.system(order.environment_id, "Invoice")
+        end(order, session, SessionStatus.INVALIDATED, reason=_what_changed(session), actor=actor)
 
 
 @collecting.holds_customer
@@ -164,11 +197,12 @@ def refuse_another_customer(order: Order) -> None:
         raise OrderCustomerCheckoutActive(existing_checkout_session_id=session.id)
 
 
-def refuse_beside_checkout(order: Order, actor: Actor) -> CheckoutSession | None:
+def refuse_beside_checkout(order: Order, actor: Actor, *, invoice_id: str | None = None) -> CheckoutSession | None:
     """
     Refuse to collect a locked order past its open session: that is for its buyer, whose session is returned.
 
-    For a merchant, one whose time is over ends; the caller saves the order.
+    For a merchant, one whose time is over ends; the caller saves the order. An invoice may be collected past the
+    session that its own buyer has open, which ends when the money is there.
 
     :raises OrderHasOpenCheckout: with the session's id, for a merchant.
     :raises CheckoutSessionExpired, CheckoutSessionNotOpen: for the buyer of a session that has ended in the meantime.
@@ -176,17 +210,25 @@ def refuse_beside_checkout(order: Order, actor: Actor) -> CheckoutSession | None
     if actor.is_buyer:
         return refuse_former_buyer(order, actor)
     session = open_session_of(order)
-    if session is not None and not end_if_due(order, session, at=timezone.now()):
+    if session is None or (invoice_id is not None and session.invoice_id == invoice_id):
+        return None
+    if not end_if_due(order, session, at=timezone.now()):
         raise OrderHasOpenCheckout(existing_checkout_session_id=session.id)
     return None
 
 
-def complete_session(order: Order, *, actor: Actor, at: datetime) -> None:
-    """End the open session of a locked order on which money came in, by whichever way it came; the caller saves it."""
+def complete_session(order: Order, *, attempt: PaymentAttempt | None = None, actor: Actor, at: datetime) -> None:
+    """
+    End the open session of a locked order on which money came in, by whichever way it came; the caller saves it.
+
+    That of an invoice tells whether its own buyer paid in it, or the invoice was paid elsewhere.
+    """
     session = open_session_of(order)
     if session is None:
         return
-    if order.outstanding_amount:
+    if session.invoice_id and (attempt is None or attempt.checkout_session_id != session.id):
+        status, reason = SessionStatus.INVALIDATED, _what_changed(session)
+    elif order.outstanding_amount:
         status, reason = SessionStatus.PARTIALLY_PAID, TerminalReason.PAYMENT_PARTIALLY_SUCCEEDED
     else:
         status, reason = SessionStatus.PAID, TerminalReason.PAYMENT_SUCCEEDED

@@ -61,6 +61,11 @@ class CheckoutReplacementRequiresOrder(InvalidInput):
     message = "A session is replaced on an existing order. Send its 'order_id'."
 
 
+class InvoiceCheckoutReplacementNotAllowed(Conflict):
+    code = "INVOICE_CHECKOUT_REPLACEMENT_NOT_ALLOWED"
+    message = "An invoice's checkout is opened by the invoice, which replaces it when it has to."
+
+
 class OrderPaymentLegCheckoutActive(Conflict):
     code = "ORDER_PAYMENT_LEG_CHECKOUT_ACTIVE"
     message = "Payment intents of the order wait to be confirmed. Cancel them before opening a checkout."
@@ -89,6 +94,7 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
     :raises OrderPaymentAttemptActive, OrderPaymentLegCheckoutActive: if it is being collected another way.
     :raises CheckoutSessionAlreadyExists, CheckoutSurfaceChangeNotAllowed, CheckoutSessionCurrentChanged,
         CheckoutPaymentResolving: by the session that it has.
+    :raises OrderCollectionAlreadyActive, InvoiceCheckoutReplacementNotAllowed: if an invoice collects it.
     :raises ProcessorNotConfigured: if nobody could collect.
     """
     processor_name(actor)
@@ -97,6 +103,8 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
     data = with_defaults(data, chosen, may_tip=_may_tip(columns))
     with transaction.atomic():
         order = _order(data, actor, origin)
+        if order.is_under_invoice and "replace_checkout_session_id" in data and "invoice_id" not in columns:
+            raise InvoiceCheckoutReplacementNotAllowed(invoice_id=order.invoice_id)
         collecting.refuse_beside_invoice(order, invoice_id=columns.get("invoice_id"))
         replaced = _make_room(order, data, actor)
         now = timezone.now()
