@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from flint import actors
+from flint.celery import collecting
 from flint.events.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from flint.events.webhooks import endpoints, publishing, sending
 from flint.merchants.models import Environment
 from flint.testing.receiver import Receiver
-from flint.testing.stories import settled
 
 
 def endpoint_at(environment: Environment, url: str, *types: str, **data: Any) -> tuple[WebhookEndpoint, str]:
@@ -23,10 +25,20 @@ def listen(environment: Environment, receiver: Receiver, *types: str) -> tuple[W
 
 
 def tell(*, at: datetime | None = None) -> None:
-    """Do all that is due: publish, deliver, and what that starts."""
-    with settled():
+    """Do all that is due at a moment: publish, and try once whatever waits to be delivered."""
+    at = at or timezone.now()
+    with collecting() as started:
         publishing.publish_waiting(at=at)
+        del started[:]
         sending.sweep(at=at)
+    for _, kwargs in started:
+        sending.deliver(kwargs["delivery_id"], at=at)
+
+
+def publish(*, at: datetime | None = None) -> None:
+    """Publish only: what is to be delivered waits."""
+    with collecting():
+        publishing.publish_waiting(at=at)
 
 
 def told(environment: Environment) -> list[str]:

@@ -71,9 +71,9 @@ def post(url: str, *, body: bytes, headers: dict[str, str]) -> Answer:
         raise NotDelivered(Diagnosis.DNS_ERROR, "The name of the host could not be looked up.") from None
     except httpcore.TimeoutException:
         raise NotDelivered(Diagnosis.TIMEOUT, f"No answer within {TIMEOUT_SECONDS:g} seconds.") from None
-    except httpcore.ConnectError as problem:
-        if isinstance(problem.__cause__, ssl.SSLError):
-            raise NotDelivered(Diagnosis.TLS_ERROR, "No secure connection could be made.") from None
+    except NotSecure:
+        raise NotDelivered(Diagnosis.TLS_ERROR, "No secure connection could be made.") from None
+    except httpcore.ConnectError:
         raise NotDelivered(Diagnosis.CONNECTION_ERROR, "No connection could be made.") from None
     except (httpcore.NetworkError, httpcore.RemoteProtocolError):
         raise NotDelivered(Diagnosis.CONNECTION_ERROR, "The connection broke off before an answer.") from None
@@ -114,6 +114,10 @@ def _tls() -> ssl.SSLContext:
 
 class NameNotFound(Exception):
     """A host's name that could not be looked up."""
+
+
+class NotSecure(Exception):
+    """A connection that could not be made a secure one."""
 
 
 class Network(httpcore.NetworkBackend):
@@ -166,7 +170,12 @@ class Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        secured = self.stream.start_tls(ssl_context, server_hostname, timeout=_left(self.deadline))
+        try:
+            secured = self.stream.start_tls(ssl_context, server_hostname, timeout=_left(self.deadline))
+        except httpcore.ConnectError as problem:
+            if isinstance(problem.__cause__, ssl.SSLError):
+                raise NotSecure from None
+            raise
         return Stream(secured, self.deadline)
 
     def get_extra_info(self, info: str):

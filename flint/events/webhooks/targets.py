@@ -24,6 +24,8 @@ NOT_OURS_TO_CALL = [
     for network in (
         "2001::/32",  # Teredo, which carries an IPv4 address
         "2002::/16",  # 6to4, which does as well
+        "192.0.0.0/24",  # set aside for protocols, which Python takes for public in part; a cloud's metadata among them
+        "192.88.99.0/24",  # relays of 6to4
         "168.63.129.16/32",  # a cloud's own service to its machines, on an address that looks public
     )
 ]
