@@ -1,9 +1,9 @@
 """
 The fonts of documents. They come with packages, so that a document looks the same on every machine, to the byte.
 
-Noto Sans writes Latin, Greek and Cyrillic with every currency's sign, Noto Sans Arabic what its name says; Hebrew is in a
-font that typst brings along. A character that none of them has is shown as one that says so: a PDF that is to be kept
-for years may hold no text without a picture of it.
+Noto Sans writes Latin, Greek and Cyrillic with the signs of currencies, Noto Sans Arabic what its name says; Hebrew is
+in a font that typst brings along. A character that none of them has is shown as one that says so: a PDF that is to be
+kept for years may hold no text without a picture of it.
 """
 
 import struct

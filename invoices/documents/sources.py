@@ -1,4 +1,4 @@
-"""What an issued invoice bills, read from its snapshot: the rows of its document, and what credit notes take back of."""
+"""What an issued invoice bills, read from its snapshot: the rows of its document, and what can be credited of it."""
 
 from collections import defaultdict
 from collections.abc import Mapping

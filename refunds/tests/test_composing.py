@@ -20,12 +20,12 @@ from flint.errors import InvalidInput
 from flint.money import Money, share
 from orders.models import Charge, LineItem, Order, TaxBreakdown
 from orders.services.pricing import Parts
+from orders.splitting import Makeup
 from payments.models import PaymentIntent, PaymentOperation
 from refunds.models import RefundAdjustment
 from refunds.services.composing.composer import Composer
 from refunds.services.composing.pieces import TIP, Composition
 from refunds.services.composing.remains import Remains, makeup_of_row
-from refunds.splitting import Makeup
 
 quick = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 NOW = datetime(2026, 9, 7, tzinfo=UTC)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refunds.splitting import LineParts, Part, Tender, line_parts, line_units, over_tenders, spread
+from orders.splitting import LineParts, line_parts, line_units
+from refunds.splitting import Part, Tender, over_tenders, spread
 
 quick = settings(max_examples=300, deadline=None, database=None, derandomize=True)
 amounts = st.one_of(st.integers(0, 20), st.integers(0, 100_000), st.integers(0, 999_999_999_999))

@@ -6,6 +6,7 @@ from typing import Any
 
 from orders.models import Charge, LineItem, Order, TaxBreakdown
 from orders.services.parts import amount_in
+from orders.splitting import Makeup
 from payments.models import PaymentOperation
 from refunds.models import RefundAdjustment, RefundAllocation, RefundLeg
 from refunds.services.composing import refusals
@@ -13,7 +14,7 @@ from refunds.services.composing.pieces import NO_CREDIT, REOPENED, SURPLUS, TIP,
 from refunds.services.composing.remains import Remains, makeup_of_row
 from refunds.services.composing.targets import Targets
 from refunds.services.disputes.contesting import PaymentIntentDisputed
-from refunds.splitting import Makeup, Part, Tender, over_tenders, spread
+from refunds.splitting import Part, Tender, over_tenders, spread
 
 SAID = ("type", "applies_to", "reason_code", "reason_description", "tax_split")
 SAID += ("audit_actor_type", "audit_actor_id", "audit_source")

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orders.models import Charge, LineItem, TaxBreakdown
+from orders.splitting import Makeup
 from refunds.models import RefundAdjustment, RefundAllocation, RefundLeg
-from refunds.splitting import Makeup
 
 TIP = "tip"
 SURPLUS = "surplus"

@@ -7,11 +7,11 @@ from django.db.models import Q, Sum
 
 from orders.models import Charge, LineItem, Order, TaxBreakdown
 from orders.services import pricing
+from orders.splitting import Makeup
 from payments.models import PaymentIntent, PaymentOperation
 from refunds.models import UNSETTLED, RefundAdjustment, RefundAllocation, RefundLeg
 from refunds.services.composing.refusals import NoPaymentsForOrder, PaymentIntentNotRefundable
 from refunds.services.disputes.contesting import Claim, claims_on
-from refunds.splitting import Makeup
 
 LIVE = [*UNSETTLED, "succeeded"]
 

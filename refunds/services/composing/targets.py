@@ -5,11 +5,11 @@ from typing import Any
 
 from orders.models import Charge, LineItem, Order
 from orders.services.parts import amount_in
+from orders.splitting import Makeup, line_units
 from refunds.models import AdjustmentType, AppliesTo, RefundAdjustment
 from refunds.services.composing import refusals
 from refunds.services.composing.pieces import Piece, Withheld
 from refunds.services.composing.remains import Remains
-from refunds.splitting import Makeup, line_units
 
 Target = Mapping[str, Any]
 EXPLICIT = "explicit"
