@@ -33,6 +33,7 @@ SWEEPS = {
     "payments.tasks.erase_contacts": 600,
     "flint.messages.tasks.send_messages": 15,
     "flint.messages.tasks.erase_addresses": 3600,
+    "invoices.tasks.sweep": 15,
     "refunds.tasks.sweep": 10,
     "refunds.tasks.sweep_disputes": 60,
     "refunds.tasks.sweep_surplus": 60,

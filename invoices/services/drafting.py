@@ -13,8 +13,9 @@ from flint.errors import Conflict, InvalidInput
 from flint.events import services as events
 from invoices.amounts import billed_amount
 from invoices.models import Invoice
-from invoices.models.invoices import ACTIVE
+from invoices.models.invoices import ACTIVE, ASKING
 from invoices.services import choosing
+from invoices.services.paying import InvoiceNotCollectible
 from invoices.services.locking import lock_invoice, remember, save_counts
 from orders.models import Order
 from orders.services import create_order
@@ -123,11 +124,6 @@ class RemindersPausedAlone(InvalidInput):
     message = "Reminders are paused once the invoice was issued, and by a request that says nothing else."
 
 
-class InvoiceNotCollectible(Conflict):
-    code = "INVOICE_NOT_COLLECTIBLE"
-    message = "The invoice asks for no money now."
-
-
 def _pause_reminders(invoice_id: str, data: Mapping[str, Any], actor: Actor, at: datetime) -> Invoice:
     order, invoice = lock_invoice(invoice_id, actor=actor, expected_version=data.get("expected_version"))
     if invoice.status == "draft":
@@ -138,6 +134,9 @@ def _pause_reminders(invoice_id: str, data: Mapping[str, Any], actor: Actor, at:
     if wanted == (invoice.reminders_paused_at is not None):
         return invoice
     invoice.reminders_paused_at = at if wanted else None
+    if not wanted:
+        # What came up while they were paused is not caught up on.
+        invoice.reminded_until = at
     remember(order, invoice, "invoice.updated", actor=actor, changed=["reminders_paused"], reminders_paused=wanted)
     invoice.save()
     save_counts(order)
@@ -164,7 +163,15 @@ def to_bill(order: Order) -> int:
 
 def refuse_billed(order: Order) -> None:
     """:raises OrderAlreadyHasActiveInvoice: if a locked order has an invoice that is not done with."""
-    found = Invoice.objects.filter(order_id=order.id, status__in=ACTIVE).order_by("id").first()
+    _refuse_beside(Invoice.objects.filter(order_id=order.id, status__in=ACTIVE).order_by("id").first())
+
+
+def refuse_asked(order: Order) -> None:
+    """:raises OrderAlreadyHasActiveInvoice: if an invoice of a locked order asks for money, maybe for the second time."""
+    _refuse_beside(Invoice.objects.filter(order_id=order.id, status__in=ASKING).order_by("id").first())
+
+
+def _refuse_beside(found: Invoice | None) -> None:
     if found is not None:
         raise OrderAlreadyHasActiveInvoice(
             invoice_id=found.id,

@@ -35,8 +35,11 @@ def follow(order: Order, event: Event) -> None:
     told = _what_happened(invoice, order, event, now, status)
     if status != invoice.status:
         invoice.follow(status=status, at=timezone.now())
-    elif not told:
+    elif not told and not (event.balance_delta_amount and status in ASKING):
         return
+    if status in ASKING:
+        # The clock looks again at what is due of it now.
+        invoice.next_action_at = timezone.now()
     invoice.version += 1
     invoice.save()
     order.bill(invoice.id, is_open=status in ASKING)
@@ -47,7 +50,9 @@ def follow(order: Order, event: Event) -> None:
         label=event.actor_label,
         request_id=event.request_id,
     )
-    for type in told or ["invoice.updated"]:
+    # A movement that is told of the invoice itself needs no second word.
+    otherwise = [] if event.subject_id == invoice.id else ["invoice.updated"]
+    for type in told or otherwise:
         events.record(
             order,
             type,
