@@ -2,12 +2,22 @@
 
 from django.urls import path
 
-from invoices.api import terms, views
+from invoices.api import overdue, terms, views
 
 urlpatterns = [
     path("v1/invoices", views.InvoiceCollection.as_view()),
     path("v1/invoices/<str:invoice_id>", views.InvoiceView.as_view()),
     path("v1/invoices/<str:invoice_id>/issue", views.InvoiceIssue.as_view()),
+    path("v1/invoices/<str:invoice_id>/void", views.InvoiceVoid.as_view()),
+    path("v1/invoices/<str:invoice_id>/mark-uncollectible", views.InvoiceWriteOff.as_view()),
+    path("v1/invoices/<str:invoice_id>/manual-payments", views.ManualPayments.as_view()),
+    path("v1/invoices/<str:invoice_id>/manual-payments/reverse", views.ManualReversals.as_view()),
+    path("v1/invoices/<str:invoice_id>/late-fees", overdue.InvoiceLateFees.as_view()),
+    path(
+        "v1/invoices/<str:invoice_id>/late-fees/<str:invoice_late_fee_id>/waive",
+        overdue.InvoiceLateFeeWaiver.as_view(),
+    ),
+    path("v1/invoices/<str:invoice_id>/send-reminder", overdue.InvoiceReminder.as_view()),
     path("v1/invoice-payment-terms", terms.TermCollection.as_view()),
     path("v1/invoice-payment-terms/<str:invoice_payment_term_id>", terms.TermView.as_view()),
 ]
