@@ -11,4 +11,5 @@ class PaymentsConfig(AppConfig):
         from payments.messages import page, queueing, writing  # noqa: F401
         from payments.reconciling import payments, payouts  # noqa: F401
         from payments.services import billing  # noqa: F401
+        from payments.services.invoices import charging  # noqa: F401
         from payments.services.sessions import credentials, ending  # noqa: F401

@@ -148,6 +148,14 @@ SECURITY_SCHEMES = {
         "name": "X-Checkout-Session-Secret",
         "description": "The `checkout_auth_token` of the session's launch. It reaches this session's order only.",
     },
+    "InvoiceAccessToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": (
+            "The secret of an invoice's link, which is the last part of its `public_url`, as"
+            " `Authorization: Bearer <secret>`. It reaches that invoice only, until the link is replaced."
+        ),
+    },
 }
 HEADERS = {
     "X-Request-Id": {"schema": TEXT, "description": "The caller's own, or a generated one."},

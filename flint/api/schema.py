@@ -104,6 +104,8 @@ class FlintSchema(AutoSchema):
     def get_auth(self) -> list[dict[str, list]]:
         if self.view.public:
             return []
+        if self.view.security:
+            return [{name: []} for name in self.view.security]
         buyer = [{"CheckoutSessionID": [], "CheckoutSessionSecret": []}] if self.method in self.view.buyers else []
         return [{"BearerAuth": []}, {"ApiKeyHeader": []}, *buyer]
 
@@ -159,6 +161,9 @@ class FlintSchema(AutoSchema):
         if self.view.leads_to:
             location = {"schema": {"type": "string", "format": "uri"}, "description": self.view.leads_to}
             return {"description": "Found, elsewhere.", "headers": {**self._headers(), "Location": location}}
+        if self.view.file_type:
+            file = {self.view.file_type: {"schema": {"type": "string", "format": "binary"}}}
+            return {"description": "A file.", "headers": self._headers(), "content": file}
         return {
             "description": "Done." if self.method != "GET" else "Found.",
             "headers": self._headers(),
@@ -236,10 +241,9 @@ class FlintSchema(AutoSchema):
 
     def _codes(self) -> list[str]:
         codes = [*ALWAYS]
-        if not self.view.public:
+        if not self.view.public and not self.view.security:
             codes += [*WITH_A_KEY, *WITH_A_CREDENTIAL]
-        if self.method in self.view.buyers:
-            codes += OF_A_BUYER
+            codes += OF_A_BUYER if self.method in self.view.buyers else []
         if self.view.scopes.get(self.method):
             codes.append("INSUFFICIENT_SCOPE")
         codes += WITH_A_BODY if self.method in self.view.inputs else WITHOUT_A_BODY

@@ -61,6 +61,8 @@ class ApiView(APIView):
     :cvar names: operation ids, such as ``create_order``; made from the path if absent.
     :cvar tag: the group of operations in the document.
     :cvar raw_output: the schema of an answer that comes without the envelope.
+    :cvar security: the schemes of the document that let a caller in, where they are not those of keys and buyers.
+    :cvar file_type: the media type of a file that is answered with as it is, instead of JSON.
     :cvar leads_to: where a redirect leads, in words, for a route that answers with nothing else.
     """
 
@@ -76,7 +78,9 @@ class ApiView(APIView):
     names: dict[str, str] = {}
     tag = ""
     raw_output: dict[str, Any] | None = None
+    file_type = ""
     leads_to = ""
+    security: tuple[str, ...] = ()
 
     schema = FlintSchema()
     http_method_names = ["get", "head", "post", "patch", "delete"]

@@ -101,7 +101,7 @@ class CaptureIntentInput(Input):
 class ReadIntentQuery(Query):
     """How to show a payment intent."""
 
-    expand = Expand(["customer", "order"])
+    expand = Expand(["customer", "order", "invoice"])
 
 
 class IntentQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
@@ -111,6 +111,7 @@ class IntentQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
     sorts = {"created_at": "created_at", "updated_at": "updated_at", "amount": "amount"}
 
     order_id = IdField("ord", required=False)
+    invoice_id = IdField("inv", required=False, lookup="invoice_id")
     customer_id = IdField("cus", required=False, lookup="order__customer_id")
     status = EnumField(IntentStatus.values, required=False, code="INVALID_PAYMENT_INTENT_STATUS", lookup="status")
     origin = EnumField(Origin.values, required=False, code="INVALID_ORIGIN", lookup="order__origin")
@@ -127,7 +128,9 @@ class IntentQuery(CreatedFilter, UpdatedFilter, AmountFilter, ListQuery):
             rows = rows.filter(order_id=self.values["order_id"], order__is_hidden=False)
         if "payment_flow" in self.values:
             wanted = [origin for origin in Origin.values if FLOWS.get(origin, origin) in self.values["payment_flow"]]
-            rows = rows.filter(order__origin__in=wanted)
+            of_origin = Q(order__origin__in=wanted, invoice__isnull=True)
+            of_invoice = Q(invoice__isnull=False) if "invoice" in self.values["payment_flow"] else Q()
+            rows = rows.filter(of_origin | of_invoice if of_invoice else of_origin)
         if "refund_status" in self.values:
             any_of = Q()
             for status in self.values["refund_status"]:

@@ -15,6 +15,8 @@ from flint.api.fields import (
     TimestampField,
 )
 from flint.api.serializers import Output
+from invoices.models.invoices import InvoiceStatus
+from invoices.reading import standing_of
 from orders.api.serializers import AmountField, CustomerSummaryOutput, Derived, Filled, OrderOutput, extend_order
 from orders.models import Order
 from orders.models.orders import Origin, PaymentStatus, RefundStatus, Status
@@ -28,7 +30,7 @@ from payments.telling import is_resumable
 FLOWS = {"subscription": "subscription_initial"}
 """What a payment's flow is called where it is not by its order's origin."""
 
-PAYMENT_FLOWS = [FLOWS.get(origin, origin) for origin in Origin.values]
+PAYMENT_FLOWS = [*(FLOWS.get(origin, origin) for origin in Origin.values), "invoice"]
 REFUND_STATUSES = ["none", "partially_refunded", "refunded"]
 DISPUTE_STATUSES = ["none", *get_args(DisputeStatus)]
 
@@ -265,14 +267,27 @@ class OrderSummaryOutput(Output):
     updated_at = TimestampField()
 
 
+class InvoiceSummaryOutput(Output):
+    """The invoice that something collects, in short."""
+
+    invoice_id = IdField("inv", source="id")
+    invoice_number = Filled("number")
+    status = EnumField(InvoiceStatus.values)
+    order_id = IdField("ord")
+    outstanding_money = Derived(lambda invoice: invoice.money(standing_of(invoice).amounts.outstanding), MoneyField())
+    due_at = TimestampField(required=False)
+    issued_at = TimestampField(required=False)
+
+
 class PaymentIntentOutput(PaymentIntentSummaryOutput):
     """
     One fixed amount to collect, with or without an order. The buyer's step is only shown of a single standalone one.
     """
 
-    expandable = {"customer", "order"}
+    expandable = {"customer", "order", "invoice"}
     merchant_only = {
         "customer",
+        "invoice",
         "risk",
         "processing_fee_money",
         "merchant_net_money",
@@ -283,6 +298,7 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     }
 
     merchant_id = IdField("mer", source="environment.merchant_id")
+    invoice_id = IdField("inv", required=False)
     origin = EnumField(Origin.values, source="order.origin")
     payment_flow = EnumField(PAYMENT_FLOWS, source="shown.flow")
     selected_payment_option = StrictString(required=False, source="shown.selected_option")
@@ -310,6 +326,7 @@ class PaymentIntentOutput(PaymentIntentSummaryOutput):
     transaction_purpose = Filled("transaction_purpose")
     customer = CustomerSummaryOutput(required=False, allow_null=True, source="order.customer")
     order = OrderSummaryOutput(required=False, allow_null=True, source="shown.order")
+    invoice = InvoiceSummaryOutput(required=False, allow_null=True)
     payment_collection = PaymentCollectionOutput(required=False, source="shown.collection")
     current_payment_action = PendingActionOutput(required=False, source="shown.action")
 
@@ -332,7 +349,7 @@ def _shown(leg: PaymentIntent) -> dict[str, Any]:
     acting: PaymentOperation | None = getattr(leg, "acting", None)
     todo = acting and acting.buyer_action
     return {
-        "flow": FLOWS.get(leg.order.origin, leg.order.origin),
+        "flow": "invoice" if leg.invoice_id else FLOWS.get(leg.order.origin, leg.order.origin),
         "selected_option": leg.source_type or None,
         "order": None if leg.is_standalone else leg.order,
         "collection": getattr(leg, "payment_collection", None),

@@ -3,6 +3,8 @@
 from django.urls import path
 
 from payments.api import balances, intents, methods, receipts, views
+from payments.api.invoices import buyers
+from payments.api.invoices import views as invoices
 from payments.api.links import views as links
 from payments.api.sessions import views as sessions
 
@@ -13,6 +15,8 @@ _methods = "v1/payment-methods"
 
 _sessions = "v1/checkout-sessions"
 _links = "v1/payment-links"
+_invoice = "v1/invoices/<str:invoice_id>"
+_mine = "v1/me/invoices/<str:invoice_id>"
 
 urlpatterns = [
     path("v1/orders/<str:order_id>/pay", views.PayView.as_view()),
@@ -36,6 +40,17 @@ urlpatterns = [
     path(f"{_links}/<str:payment_link_id>", links.LinkView.as_view()),
     path(f"{_links}/<str:payment_link_id>/public", links.PublicLinkView.as_view()),
     path(f"{_links}/<str:payment_link_id>/resolve", links.LinkResolution.as_view()),
+    path(f"{_invoice}/checkout-session", invoices.InvoiceCheckout.as_view()),
+    path(f"{_invoice}/collect", invoices.InvoiceCollecting.as_view()),
+    path(f"{_invoice}/regenerate-public-link", invoices.InvoiceLinkRegeneration.as_view()),
+    path(f"{_invoice}/payment-attempts", invoices.InvoiceAttemptCollection.as_view()),
+    path(f"{_invoice}/payment-attempts/<str:invoice_payment_attempt_id>", invoices.InvoiceAttemptView.as_view()),
+    path(
+        f"{_invoice}/payment-attempts/<str:invoice_payment_attempt_id>/cancel",
+        invoices.InvoiceAttemptCancellation.as_view(),
+    ),
+    path(_mine, buyers.BuyerInvoiceView.as_view()),
+    path(f"{_mine}/checkout-session", buyers.BuyerInvoiceCheckout.as_view()),
     path(_methods, methods.MethodCollection.as_view()),
     path(f"{_methods}/<str:payment_method_id>", methods.MethodView.as_view()),
     path(f"{_methods}/<str:payment_method_id>/set-default", methods.MethodDefault.as_view()),

@@ -14,7 +14,8 @@ from flint.celery import after_commit
 from flint.errors import NotFound
 from flint.events import services as events
 from orders import ledger
-from orders.models import Discount, Order
+from orders.models import Order
+from orders.services.discounts import redeem_discounts
 from payments import tasks
 from payments.messages.queueing import queue_late_failure, queue_receipt
 from payments.models import PaymentIntent, PaymentOperation
@@ -215,13 +216,6 @@ def _settle(
     # A payment is taken once; should more come in through the same one, the event that told of it is the source.
     source = operation.id if is_first else event.id
     ledger.post(order, event, [ledger.Posting("capture", came_in, source)])
-
-
-def redeem_discounts(order: Order) -> None:
-    """Make the pending discounts of a locked order history: it was settled with them."""
-    for discount in Discount.objects.filter(order_id=order.id, status="pending"):
-        discount.redeem()
-        discount.save(update_fields=["status", "updated_at"])
 
 
 def _tip_of(order: Order, leg: PaymentIntent, came_in: int) -> int:

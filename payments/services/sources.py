@@ -130,10 +130,15 @@ def _method_of(order: Order, method_id: str, param: str, *, processor: str, acto
     method = PaymentMethod.objects.of(actor).lock(id=method_id)
     if method.customer_id != payer_id:
         raise PaymentSourceOwnershipMismatch(param=param)
+    refuse_unusable(method, param, processor=processor, actor=actor)
+    return method
+
+
+def refuse_unusable(method: PaymentMethod, param: str, *, processor: str, actor: Actor) -> None:
+    """:raises PaymentMethodNotReady, PaymentMethodUnavailable, PaymentMethodOnSessionOnly: if it cannot be charged."""
     if method.status == M.PENDING:
         raise PaymentMethodNotReady(param=param, current_status=method.status)
     if method.status != M.ACTIVE or method.has_run_out(timezone.now()) or method.processor != processor:
         raise PaymentMethodUnavailable(param=param, current_status=method.status)
     if method.usage != "off_session" and not actor.is_buyer:
         raise PaymentMethodOnSessionOnly(param=param)
-    return method

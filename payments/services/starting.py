@@ -15,6 +15,7 @@ from flint.money import Money
 from invoices.models import Invoice
 from orders import collecting
 from orders.models import Order
+from orders.services.discounts import redeem_discounts
 from orders.services.editing import OrderChangedRefreshRequired, OrderClosed
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent, PaymentOperation
 from payments.models.intents import CONFIRMABLE
@@ -23,7 +24,6 @@ from payments.services.attempts import FIRST_CHECK_AFTER
 from payments.services.invoices.parts import Part, part_of_invoice, part_of_session
 from payments.services.links.capacity import CLAIM_FAILED, CLAIM_FAILED_MESSAGE, claim_completion, count_completion
 from payments.services.reaching import lock_order
-from payments.services.recording import redeem_discounts
 from payments.services.sessions.ending import complete_session, refuse_beside_checkout
 from payments.services.sources import Source, source_of
 

@@ -28,7 +28,7 @@ from payments.models.sessions import SessionStatus, Surface
 SHORTEST, LONGEST = 60, 86_400
 """How long a session may live, in seconds."""
 
-EXPANDABLE = ["customer", "order", "payment_intents", "payment_link"]
+EXPANDABLE = ["customer", "order", "payment_intents", "payment_link", "invoice"]
 
 
 class QuickPayItemInput(Input):

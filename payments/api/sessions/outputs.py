@@ -18,7 +18,12 @@ from flint.api.serializers import Output
 from orders.api.serializers import OrderOutput
 from orders.api.serializers.customers import CustomerSummaryOutput
 from orders.models.orders import Origin
-from payments.api.outputs import PaymentAttemptOutput, PaymentCollectionOutput, PaymentIntentSummaryOutput
+from payments.api.outputs import (
+    InvoiceSummaryOutput,
+    PaymentAttemptOutput,
+    PaymentCollectionOutput,
+    PaymentIntentSummaryOutput,
+)
 from payments.models import CheckoutSession
 from payments.models.links import LinkStatus, LinkType
 from payments.models.sessions import SessionStatus, Surface, TerminalReason
@@ -151,8 +156,8 @@ class PaymentLinkSummaryOutput(Output):
 class CheckoutSessionOutput(Output):
     """One buyer-facing collection of one order."""
 
-    expandable = {"customer", "order", "payment_intents", "payment_link"}
-    merchant_only = {"customer", "payment_link", "closed_reason", "metadata", "external_reference_id"}
+    expandable = {"customer", "order", "payment_intents", "payment_link", "invoice"}
+    merchant_only = {"customer", "payment_link", "invoice", "closed_reason", "metadata", "external_reference_id"}
 
     checkout_session_id = IdField("cs", source="id")
     status = EnumField(SessionStatus.values)
@@ -166,6 +171,7 @@ class CheckoutSessionOutput(Output):
     merchant_id = IdField("mer", required=False, source="environment.merchant_id")
     origin = EnumField(Origin.values, required=False)
     payment_link_id = IdField("plink", required=False)
+    invoice_id = IdField("inv", required=False)
     expires_at = TimestampField(required=False)
     terminal_reason = EnumField(TerminalReason.values, required=False, source="shown.terminal_reason")
     superseding_checkout_session_id = IdField("cs", required=False, source="superseded_by_id")
@@ -194,6 +200,7 @@ class CheckoutSessionOutput(Output):
     customer = CustomerSummaryOutput(required=False, allow_null=True)
     order = OrderOutput(required=False, allow_null=True, source="shown.order")
     payment_link = PaymentLinkSummaryOutput(required=False, allow_null=True)
+    invoice = InvoiceSummaryOutput(required=False, allow_null=True)
     metadata = MetadataField(required=False, source="shown.metadata")
     external_reference_id = ExternalReferenceField(required=False, source="shown.external_reference_id")
     created_at = TimestampField(required=False)

@@ -12,14 +12,16 @@ from flint.actors import Actor, Command
 from flint.errors import FlintError, PaymentRefused
 from invoices.models import Invoice
 from invoices.services.autopay import Outcome, collects
-from invoices.services.choosing import InvoiceAutopayPaymentMethodRequired
+from invoices.services.choosing import InvoiceAutopayPaymentMethodRequired, checks_method
 from invoices.services.locking import refuse_draft
 from invoices.services.paying import refusal_for
 from orders.collecting import OrderPaymentAttemptActive
-from orders.models import Customer
-from payments.models import PaymentAttempt
+from orders.models import Customer, Order
+from payments.models import PaymentAttempt, PaymentMethod
 from payments.models.attempts import A
 from payments.services.pay import collect
+from payments.services.sources import PaymentSourceOwnershipMismatch, refuse_unusable
+from payments.services.starting import processor_name
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +90,21 @@ def collect_automatically(*, invoice_id: str, entry_id: str | None, number: int,
         log.info("invoice.autopay_refused", invoice_id=invoice.id, code=refusal.code)
         return "refused"
     return "pending" if attempt.is_open else "paid"
+
+
+@checks_method
+def refuse_unchargeable(order: Order, method_id: str) -> None:
+    """
+    Refuse a payment method that could not be charged for an order while its buyer is away.
+
+    :raises PaymentMethodNotFound: if it is absent or foreign. :raises PaymentSourceOwnershipMismatch: if it is another
+        customer's. :raises PaymentMethodNotReady, PaymentMethodUnavailable, PaymentMethodOnSessionOnly: by the method.
+    """
+    actor, param = actors.system(order.environment_id, "Autopay"), "collection.payment_method_id"
+    method = PaymentMethod.objects.of(actor).find(id=method_id)
+    if method.customer_id != order.customer_id:
+        raise PaymentSourceOwnershipMismatch(param=param)
+    refuse_unusable(method, param, processor=processor_name(actor), actor=actor)
 
 
 def _default_method_id(invoice: Invoice) -> str:
