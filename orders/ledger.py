@@ -102,6 +102,7 @@ def post(order: Order, event: Event, postings: Sequence[Posting]) -> list[Ledger
             order.entry_count += 1
             entry.environment_id, entry.order_id, entry.event = order.environment_id, order.id, event
             entry.sequence, entry.currency = order.entry_count, order.currency
+            entry.created_at = event.created_at
             entries.append(entry)
     LedgerEntry.objects.bulk_create(entries)
     for follow in _followers:
@@ -115,6 +116,7 @@ def post_apart(event: Event, postings: Sequence[Posting], *, currency: str) -> l
     for posting in postings:
         if entry := _entry(posting):
             entry.environment_id, entry.event, entry.currency = event.environment_id, event, currency
+            entry.created_at = event.created_at
             entries.append(entry)
     return LedgerEntry.objects.bulk_create(entries)
 

@@ -77,7 +77,7 @@ class ReportType:
     A type of report.
 
     :param rows: yields the rows in a fixed order, in flat memory, from the scope's database and within its interval.
-        What it yields follows from facts that never change, so that the same interval always has the same rows.
+        Unless the type says otherwise it follows from facts that never change.
     :param controls: what the rows must come to, by a query of its own: ``rows``, the name of a money column for its
         sum, or ``column=value`` for the sum of :attr:`amount` over the rows with that value in that column.
     :param amount: the money column that is summed up by the columns in :attr:`groups`.
@@ -94,6 +94,8 @@ class ReportType:
     amount: str = ""
     groups: tuple[str, ...] = ()
     formats: tuple[str, ...] = (Format.CSV, Format.XLSX)
+    is_fixed: bool = True
+    """Whether the same interval always has the same rows; else it shows what is known by now of what moved in it."""
     is_of_a_moment: bool = False
     """Whether it shows how things stood at the end of the interval, whatever its start."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from flint.ids import PublicIdField
 from flint.money import Money
@@ -16,6 +17,7 @@ class LedgerEntry(models.Model):
 
     Append-only. ``source`` is the row that the movement comes from; one source moves a kind once. ``sequence`` counts
     within the order without gaps. What no order can be named for, such as a payout, has neither order nor number.
+    It is dated as the event that caused it, so that a fact never falls into two periods.
     """
 
     id = PublicIdField(prefix="led")
@@ -29,7 +31,7 @@ class LedgerEntry(models.Model):
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     source_id = models.CharField(max_length=40)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = EnvironmentQuerySet.as_manager()
 
