@@ -1,6 +1,6 @@
 """
 The guard's part for refunds and disputes: what an order counts as given back or promised is what its refund legs say,
-and what it counts as charged back is what its disputes say.
+what it counts as charged back is what its disputes say, and credit notes give no more than they are worth.
 """
 
 from django.db.migrations import RunSQL
@@ -223,4 +223,103 @@ DROP FUNCTION flint_check_disputes_of_row;
 DROP FUNCTION flint_check_disputes;
 """
 
-CHECK_REFUNDS = RunSQL(sql=[REFUNDS, DISPUTES], reverse_sql=[DROP_DISPUTES, DROP_REFUNDS])
+CREDIT_NOTES = """
+CREATE FUNCTION flint_check_credit_notes(checked text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    apart bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM invoices_creditnote WHERE order_id = checked) THEN
+        RETURN;
+    END IF;
+    -- A note is its lines, and gives no more than itself: to what is owed and back to the buyer together.
+    SELECT COUNT(*) INTO apart
+        FROM invoices_creditnote n
+        WHERE n.order_id = checked
+          AND n.total_amount <> (
+                SELECT COALESCE(SUM(total_amount), 0) FROM invoices_creditnoteline WHERE note_id = n.id
+            );
+    PERFORM flint_refuse(checked, 'credit_note_is_its_lines', 0, apart);
+    SELECT COUNT(*) INTO apart
+        FROM invoices_creditnote n
+        WHERE n.order_id = checked
+          AND CASE n.status WHEN 'issued' THEN n.total_amount ELSE 0 END < (
+                SELECT COALESCE(SUM(amount), 0) FROM invoices_creditnoteallocation
+                    WHERE note_id = n.id AND reversed_at IS NULL
+            ) + (
+                SELECT COALESCE(SUM(g.amount), 0)
+                    FROM refunds_refund r JOIN refunds_refundleg g ON g.refund_id = r.id
+                    WHERE r.credit_note_id = n.id AND g.status IN ('succeeded', 'pending', 'requires_action')
+            );
+    PERFORM flint_refuse(checked, 'credit_note_gives_at_most_itself', 0, apart);
+
+    -- Notes take back no more than their invoice bills, and are about it and its order.
+    SELECT COUNT(*) INTO apart
+        FROM invoices_invoice i
+        WHERE i.order_id = checked AND i.total_amount < (
+            SELECT COALESCE(SUM(total_amount), 0) FROM invoices_creditnote WHERE invoice_id = i.id AND status = 'issued'
+        );
+    PERFORM flint_refuse(checked, 'credit_notes_within_their_invoice', 0, apart);
+    SELECT COUNT(*) INTO apart
+        FROM invoices_creditnote n JOIN invoices_invoice i ON i.id = n.invoice_id
+        WHERE n.order_id = checked AND (i.order_id <> n.order_id OR i.currency <> n.currency
+                                        OR n.status = 'issued' AND i.status IN ('draft', 'void'));
+    PERFORM flint_refuse(checked, 'credit_note_is_of_its_invoice', 0, apart);
+    SELECT COUNT(*) INTO apart
+        FROM refunds_refund r JOIN invoices_creditnote n ON n.id = r.credit_note_id
+        WHERE n.order_id = checked AND r.order_id <> n.order_id;
+    PERFORM flint_refuse(checked, 'refund_is_of_its_notes_order', 0, apart);
+
+    -- What is applied is what the ledger credits for it.
+    SELECT COUNT(*) INTO apart
+        FROM invoices_creditnoteallocation a JOIN invoices_creditnote n ON n.id = a.note_id
+        LEFT JOIN (
+            SELECT source_id,
+                   SUM(amount) FILTER (WHERE kind LIKE 'credit\\_%' AND kind NOT LIKE '%\\_reversed') AS credited,
+                   SUM(amount) FILTER (WHERE kind LIKE 'credit\\_%\\_reversed') AS reversed
+                FROM orders_ledgerentry WHERE order_id = checked GROUP BY source_id
+        ) e ON e.source_id = a.id
+        WHERE n.order_id = checked
+          AND (COALESCE(e.credited, 0) <> a.amount
+               OR COALESCE(e.reversed, 0) <> CASE WHEN a.reversed_at IS NULL THEN 0 ELSE a.amount END);
+    PERFORM flint_refuse(checked, 'allocations_are_in_the_ledger', 0, apart);
+END $$;
+
+CREATE FUNCTION flint_check_credit_notes_of_row() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_ARGV[0] = 'order_id' THEN
+        PERFORM flint_check_credit_notes(NEW.order_id);
+    ELSE
+        PERFORM flint_check_credit_notes(order_id) FROM invoices_creditnote
+            WHERE id = to_jsonb(COALESCE(NEW, OLD)) ->> 'note_id';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER credit_note_is_checked_with_its_order
+    AFTER INSERT OR UPDATE ON invoices_creditnote
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_credit_notes_of_row('order_id');
+CREATE CONSTRAINT TRIGGER credit_note_line_is_checked_with_its_order
+    AFTER INSERT OR UPDATE OR DELETE ON invoices_creditnoteline
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_credit_notes_of_row('note_id');
+CREATE CONSTRAINT TRIGGER credit_allocation_is_checked_with_its_order
+    AFTER INSERT OR UPDATE ON invoices_creditnoteallocation
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_credit_notes_of_row('note_id');
+CREATE CONSTRAINT TRIGGER refund_is_checked_with_its_note
+    AFTER INSERT OR UPDATE ON refunds_refundleg
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION flint_check_credit_notes_of_row('order_id');
+"""
+
+DROP_CREDIT_NOTES = """
+DROP TRIGGER refund_is_checked_with_its_note ON refunds_refundleg;
+DROP TRIGGER credit_allocation_is_checked_with_its_order ON invoices_creditnoteallocation;
+DROP TRIGGER credit_note_line_is_checked_with_its_order ON invoices_creditnoteline;
+DROP TRIGGER credit_note_is_checked_with_its_order ON invoices_creditnote;
+DROP FUNCTION flint_check_credit_notes_of_row;
+DROP FUNCTION flint_check_credit_notes;
+"""
+
+CHECK_REFUNDS = RunSQL(
+    sql=[REFUNDS, DISPUTES, CREDIT_NOTES], reverse_sql=[DROP_CREDIT_NOTES, DROP_DISPUTES, DROP_REFUNDS]
+)

@@ -3,6 +3,7 @@
 from django.db.models import Prefetch, Q, QuerySet
 
 from flint.actors import Actor
+from invoices.models import CreditNote
 from refunds.models import Dispute, Refund, RefundAdjustment, RefundAllocation, RefundLeg
 
 
@@ -24,7 +25,7 @@ def readable(actor: Actor, *, with_payments: bool = False) -> QuerySet[Refund]:
         legs = legs.select_related("payment_intent__order")
     return (
         Refund.objects.of(actor)
-        .select_related("order__customer", "environment")
+        .select_related("order__customer", "environment", "credit_note")
         .prefetch_related(Prefetch("legs", queryset=legs, to_attr="shown_legs"))
     )
 
@@ -32,6 +33,16 @@ def readable(actor: Actor, *, with_payments: bool = False) -> QuerySet[Refund]:
 def read_refund(refund_id: str, *, actor: Actor, with_payments: bool = False) -> Refund:
     """:raises RefundNotFound: if it is absent or foreign."""
     return readable(actor, with_payments=with_payments).find(id=refund_id)
+
+
+def of_note(note_id: str, *, actor: Actor) -> QuerySet[Refund]:
+    """
+    Return the refunds of a credit note, failed ones too.
+
+    :raises CreditNoteNotFound: if the note is absent or foreign.
+    """
+    note = CreditNote.objects.of(actor).find(id=note_id)
+    return readable(actor).filter(credit_note_id=note.id)
 
 
 def matching(refunds: QuerySet[Refund], term: str) -> QuerySet[Refund]:

@@ -39,7 +39,7 @@ class Handbook:
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         success = next(status for status in operation["responses"] if status < "400")
         found = operation["responses"][success]
-        answer = found["content"]["application/json"]["schema"] if "content" in found else None
+        answer = found.get("content", {}).get("application/json", {}).get("schema")
         return {
             "id": operation["operationId"],
             "verb": verb,
@@ -54,6 +54,7 @@ class Handbook:
             "body": body and self.words_for(body),
             "answer": answer and self.words_for(answer.get("properties", {}).get("data", answer)),
             "leads_to": found["headers"].get("Location", {}).get("description", ""),
+            "file_type": "" if answer else next(iter(found.get("content", {})), ""),
             "success": success,
             "failures": [status for status in operation["responses"] if status >= "400"],
             "curl": self.curl(path, verb, operation, body),

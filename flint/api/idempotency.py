@@ -59,6 +59,11 @@ class SensitiveIdempotencyResultInvalid(Conflict):
     message = "The first request had its effect, but its answer can no longer be opened. Read the resource instead."
 
 
+class IdempotencyKeyRequired(InvalidInput):
+    code = "IDEMPOTENCY_KEY_REQUIRED"
+    message = "Send an Idempotency-Key: what this makes is known by it for good."
+
+
 def take_key(given: str | None) -> str:
     """
     Return the key that a caller sent, or a new one if none was sent.
@@ -98,6 +103,32 @@ def idempotent(method: Callable | None = None, *, external: bool = False) -> Cal
 
     once.idempotent = "external" if external else "local"
     return once
+
+
+def require_key(request: Any) -> None:
+    """:raises IdempotencyKeyRequired: if the caller sent no key of its own."""
+    if not request.idempotency_key_given:
+        raise IdempotencyKeyRequired(param="Idempotency-Key")
+
+
+def named_by_key(method: Callable) -> Callable:
+    """
+    Let what a method of a view makes be known by the caller's key, for as long as it exists.
+
+    The key must be sent. Nothing is recorded here: the service finds by the actor's command what it made before.
+
+    :raises IdempotencyKeyRequired: if no key was sent.
+    """
+
+    @wraps(method)
+    def named(view, request, *args, **kwargs):
+        require_key(request)
+        command = Command(key=_name(request), digest=digest_of(request, view.payload()))
+        request.actor = request.actor.with_command(command)
+        return method(view, request, *args, **kwargs)
+
+    named.idempotent = "named"
+    return named
 
 
 def digest_of(request: Any, payload: Any) -> str:

@@ -69,7 +69,8 @@ class ApiClient:
             headers={name: value for name, value in sent.items() if value is not None},
         )
         check(response, method, path)
-        content = json.loads(response.content) if response.content else {}
+        is_json = response.content and response["Content-Type"].startswith("application/json")
+        content = json.loads(response.content) if is_json else {}
         response.data, response.error = content.get("data"), content.get("error")
         response.code = response.error["code"] if response.error else None
         return response
@@ -97,6 +98,9 @@ def check(response: Any, method: str, path: str) -> None:
     )
     if "content" not in operation["responses"][status]:
         assert response["Location"] and not response.content, f"{method} {path} says more than where to go"
+        return
+    if response["Content-Type"] in operation["responses"][status]["content"] and b"{" != response.content[:1]:
+        assert response.content, f"{method} {path} answers with an empty file"
         return
     body = json.loads(response.content)
     problems = list(_validator(template, method.lower(), status, settings.ROOT_URLCONF).iter_errors(body))

@@ -160,6 +160,24 @@ class CreditNoteLine(Record):
                 condition=Q(subtotal_amount__gte=0, discount_amount__gte=0, tax_amount__gte=0, total_amount__gte=0),
             ),
         ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="note_line_is_frozen_with_its_note",
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                when=pgtrigger.Before,
+                func="""
+                    IF EXISTS (
+                        SELECT FROM invoices_creditnote
+                        WHERE id = to_jsonb(COALESCE(OLD, NEW)) ->> 'note_id' AND issued_at IS NOT NULL
+                    ) THEN
+                        RAISE EXCEPTION 'flint guard: a line of an issued credit note stays as it is'
+                            USING ERRCODE = 'integrity_constraint_violation',
+                                  CONSTRAINT = 'note_line_is_frozen_with_its_note';
+                    END IF;
+                    RETURN COALESCE(NEW, OLD);
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.description
@@ -197,6 +215,11 @@ class CreditNoteAllocation(Record):
             pgtrigger.Protect(
                 name="allocation_keeps_its_amount",
                 operation=pgtrigger.UpdateOf("amount", "note_id", "allocated_at", "idempotency_key"),
+            ),
+            pgtrigger.Protect(
+                name="allocation_is_reversed_for_good",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__reversed_at__isnull=False),
             ),
         ]
 

@@ -164,6 +164,8 @@ class RefundOutput(Output):
     line_item_allocations = ListOf(RefundLineItemOutput())
     charge_allocations = ListOf(RefundChargeOutput())
     tax_breakdown_refunds = ListOf(TaxBreakdownRefundOutput())
+    invoice_id = IdField("inv", required=False)
+    credit_note_id = IdField("cn", required=False)
     reason = EnumField(Reason.values, required=False)
     reason_message = StrictString(required=False)
     refund_method = EnumField(["original_payment"])
@@ -211,6 +213,8 @@ def _refund(refund: Refund, expand: Collection[str]) -> dict[str, Any]:
         "line_item_allocations": _by_part(rows, "line_item_id", lambda found: _line(found, withheld, money)),
         "charge_allocations": _by_part(rows, "charge_id", lambda found: _charge(found, money)),
         "tax_breakdown_refunds": _by_part(rows, "tax_breakdown_id", lambda found: _flat_tax(found, money)),
+        "invoice_id": refund.credit_note.invoice_id if refund.credit_note else refund.order.invoice_id or None,
+        "credit_note_id": refund.credit_note_id,
         "reason": refund.reason or None,
         "reason_message": refund.reason_message or None,
         "refund_method": "original_payment",

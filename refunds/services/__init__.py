@@ -1,6 +1,7 @@
 """The verbs of refunds."""
 
 from refunds.services.create_refund import create_refund
+from refunds.services.credit_notes import issue_with_refund, refund_credit_note
 from refunds.services.explaining import explain_refund
 from refunds.services.handling import note_paid_outside, set_aside, try_again
 from refunds.services.importing import take_in_refund
@@ -13,9 +14,11 @@ __all__ = [
     "ask_about_refund",
     "create_refund",
     "explain_refund",
+    "issue_with_refund",
     "note_paid_outside",
     "record_refund",
     "record_refused",
+    "refund_credit_note",
     "refund_surplus",
     "send_refund",
     "set_aside",

@@ -13,6 +13,7 @@ from orders.models import Order
 from refunds.models import Handling, R, Refund, RefundLeg
 from refunds.services.composing import Composer
 from refunds.services.create_refund import promise
+from refunds.services.credit_notes import refuse_more_than_credited, tell_note
 
 MAX_NOTE = 500
 
@@ -33,9 +34,12 @@ def try_again(refund_id: str, *, actor: Actor) -> Refund:
 
     :raises RefundNotFound: if it is absent or foreign. :raises RefundNotFailed: if there is nothing to try again.
     :raises RefundCannotBeRepeated: if not all of it is left any more. :raises PaymentIntentNotRefundable: and others.
+    :raises CreditNoteRefundExceedsBalance: if the credit note it gave back by has been used otherwise since.
     """
     with _handling(refund_id, actor) as (order, refund):
         legs = _failed(refund)
+        if refund.credit_note is not None:
+            refuse_more_than_credited(refund.credit_note, sum(leg.amount for leg in legs))
         composer = Composer(order, operation_ids=[leg.operation_id for leg in legs])
         composition = composer.compose_again(legs, effect=refund.balance_effect)
         again = Refund(
@@ -45,8 +49,10 @@ def try_again(refund_id: str, *, actor: Actor) -> Refund:
             reason_message=refund.reason_message,
             external_reference_id=refund.external_reference_id,
             metadata=refund.metadata,
+            credit_note=refund.credit_note,
         )
         promise(order, again, composition, actor=actor, again_for=refund.id)
+        tell_note(order, again, actor=actor)
         _note(order, refund, Handling.TRIED_AGAIN, actor, tried_again_as=again)
     return again
 

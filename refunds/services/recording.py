@@ -16,6 +16,7 @@ from payments.services import DoesNotFit
 from refunds.messages import queue_refund
 from refunds.models import UNSETTLED, R, Refund, RefundAllocation, RefundLeg, RefundOrigin
 from refunds.services import booking
+from refunds.services.credit_notes import tell_note
 from refunds.services.disputes.booking import rebook
 
 FAILURE_REASONS = frozenset(
@@ -68,7 +69,8 @@ def record_refund(
                 each.require_action()
             _plan_check(each, at)
             each.save()
-        _reassess(leg.refund, legs)
+        if _reassess(leg.refund, legs):
+            tell_note(order, leg.refund, actor=actor)
         queue_refund(order, leg.refund)
         if order.event_count != known:
             order.save()
@@ -111,7 +113,8 @@ def record_refused(refund_leg_id: str, *, reason: str, actor: Actor, at: datetim
         _fail(order, leg, reason, actor)
         leg.next_check_at = None
         leg.save()
-        _reassess(leg.refund, legs)
+        if _reassess(leg.refund, legs):
+            tell_note(order, leg.refund, actor=actor)
         order.save()
 
 
@@ -189,8 +192,8 @@ def credits_of(leg: RefundLeg, *, suffix: str) -> list[ledger.Posting]:
     return [ledger.Posting(f"credit_{name}{suffix}", amount, leg.id) for name, amount in amounts.items()]
 
 
-def _reassess(refund: Refund, legs: Sequence[RefundLeg]) -> None:
-    """Give a refund the status that follows from its legs."""
+def _reassess(refund: Refund, legs: Sequence[RefundLeg]) -> bool:
+    """Give a refund the status that follows from its legs, and tell whether that is another one."""
     statuses = {leg.status for leg in legs}
     if len(statuses) == 1:
         status = statuses.pop()
@@ -203,6 +206,8 @@ def _reassess(refund: Refund, legs: Sequence[RefundLeg]) -> None:
         refund.become(status=status, failure_reason=reason)
         refund.handled_at = None
         refund.save(update_fields=["status", "failure_reason", "handled_at", "updated_at"])
+        return True
+    return False
 
 
 def _plan_check(leg: RefundLeg, at: datetime) -> None:

@@ -93,6 +93,36 @@ class Composer:
             raise refusals.RefundCannotBeRepeated(maximum_money=self.order.money(self.refundable))
         return self._composition(amount, list(pieces.values()), effect)
 
+    def compose_parts(self, amount: int, parts: Mapping[str, tuple[int, int]]) -> Composition:
+        """
+        Work out a refund of so much of each part, by id or ``tip``, with so many units; the rest names no part.
+
+        :raises AmountExceedsRefundable, NothingToRefund, PaymentIntentDisputed: by the payments.
+        """
+        if not self.refundable:
+            raise PaymentIntentDisputed if self.disputed else refusals.NothingToRefund
+        self._refuse_more_than_is_left(amount, "amount_money")
+        known = self._parts_by_id()
+        pieces = []
+        for part_id, (back, units) in parts.items():
+            part = known.get(part_id, TIP)
+            if isinstance(part, LineItem):
+                units = min(units, part.remaining_quantity)
+            pieces.append(Piece(part, back, units))
+        return self._composition(amount, pieces, "credit")
+
+    def left_of(self, part_id: str) -> int:
+        """Return what can go back of a part, by id or ``tip``; nothing of what the order does not have."""
+        if part_id == TIP:
+            order = self.order
+            return order.settled_tip_amount - order.tip_refunded_amount - order.tip_refund_pending_amount
+        part = self._parts_by_id().get(part_id)
+        return self.remains.left_of(part) if part is not None else 0
+
+    def _parts_by_id(self) -> dict[str, LineItem | Charge | TaxBreakdown]:
+        parts = self.remains.parts
+        return {part.id: part for part in [*parts.lines, *parts.charges, *parts.flat_taxes]}
+
     def _is_left(self, piece: Piece) -> bool:
         """Whether a piece that had been given up can still be given back as it was."""
         part = piece.part
@@ -222,10 +252,7 @@ class Composer:
             left = self.remains.left_of(part) - self._named[part.id]
             open_parts.append(Part(part.id, left, last=not self.targets.is_paid(part)))
         sources[TIP] = Piece(TIP, 0)
-        order = self.order
-        open_parts.append(
-            Part(TIP, order.settled_tip_amount - order.tip_refunded_amount - order.tip_refund_pending_amount)
-        )
+        open_parts.append(Part(TIP, self.left_of(TIP) - self._named[TIP]))
         for tax in self.remains.parts.flat_taxes:
             sources[tax.id] = Piece(tax, 0)
             open_parts.append(Part(tax.id, tax.remaining_amount - self._named[tax.id], last=True))
