@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
 import celery
@@ -144,26 +143,19 @@ def refuse_inside_transaction() -> None:
         raise RuntimeError("somebody else's server was called inside a transaction")
 
 
-@dataclass(frozen=True)
-class Start:
-    """A start of a task that can be told from others like it."""
-
-    name: str
-    kwargs: tuple[tuple[str, str], ...]
-    task: celery.Task = field(compare=False)
-
-    def __call__(self) -> None:
-        send(self.task, dict(self.kwargs))
-
-
-def after_commit_once(task: celery.Task, **kwargs: str) -> None:
+def after_commit_once(task: celery.Task, **kwargs) -> None:
     """Start a task as :func:`after_commit` does, but once when the same transaction asks for it again."""
-    start = Start(task.name, tuple(sorted(kwargs.items())), task)
-    connection = transaction.get_connection()
+    wish = (task.name, kwargs)
     # One made in a savepoint counts while that is open; later it might be of another transaction, and twice is no harm.
     still_open = set(connection.savepoint_ids)
-    if not any(known == start and ids <= still_open for ids, known, _ in connection.run_on_commit):
-        transaction.on_commit(start, robust=True)
+    if any(getattr(known, "wish", None) == wish and ids <= still_open for ids, known, _ in connection.run_on_commit):
+        return
+
+    def start() -> None:
+        send(task, kwargs)
+
+    start.wish = wish
+    transaction.on_commit(start, robust=True)
 
 
 def send(task: celery.Task, kwargs: dict) -> None:
