@@ -7,4 +7,4 @@ class InvoicesConfig(AppConfig):
     def ready(self) -> None:
         """Have invoices follow what their orders stand at."""
         from invoices import messages, settings  # noqa: F401
-        from invoices.services import delivering, following  # noqa: F401
+        from invoices.services import clock, delivering, following  # noqa: F401

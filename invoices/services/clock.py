@@ -21,11 +21,12 @@ from flint.actors import Actor
 from flint.errors import FlintError
 from flint.events import services as events
 from flint.merchants.settings import section_of
+from flint.merchants.settings.changing import when_chosen
 from invoices.amounts import amounts_of
 from invoices.asking import Asked, Due, asked_of
 from invoices.due import MORNING, day_of, moment_of
 from invoices.models import Invoice, InvoiceScheduleEntry
-from invoices.models.invoices import CollectionMode, S
+from invoices.models.invoices import ASKING, CollectionMode, S
 from invoices.services import autopay, fees, issuing, reminding
 from invoices.services.locking import lock_invoice, save_counts
 from orders.collecting import OrderPaymentAttemptActive
@@ -73,6 +74,14 @@ def look(invoice_id: str, *, actor: Actor, at: datetime) -> None:
         for each in tries:
             autopay.collect_due(invoice_id, each.due.entry_id, number=each.number, at=at)
         _count_tries(invoice_id, tries, actor)
+
+
+@when_chosen("invoices")
+def wake(environment_id: str, members: frozenset[str]) -> None:
+    """Look anew at all that asks for money when the rules change by which it is reminded of or collected."""
+    if members & {"reminder_policy", "autopay_retry_policy"}:
+        asking = Invoice.objects.filter(environment_id=environment_id, status__in=ASKING)
+        asking.update(next_action_at=timezone.now())
 
 
 def _due(at: datetime) -> Iterator[tuple[str, str, str, datetime]]:

@@ -1,6 +1,6 @@
 """Choosing: one way in, for the API and for staff, with a version that tells who came too late."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +14,25 @@ from flint.merchants.settings.sections import sections
 
 TOLD_LENGTH = 64
 """Up to how many characters a text is told in the history; of a longer one, and of an address, only that it changed."""
+
+
+Follow = Callable[[str, frozenset[str]], None]
+
+_followers: dict[str, list[Follow]] = {}
+
+
+def when_chosen(section: str) -> Callable[[Follow], Follow]:
+    """
+    Register who is told of a section that was changed, in the transaction that changes it.
+
+    It is given the environment's id and the names of the members that differ; what it reads is as chosen.
+    """
+
+    def register(follow: Follow) -> Follow:
+        _followers.setdefault(section, []).append(follow)
+        return follow
+
+    return register
 
 
 class SettingsVersionConflict(Conflict):
@@ -59,7 +78,18 @@ def update_settings(*, data: Mapping[str, Any], actor: Actor) -> Settings:
             version=settings.version,
             changes=changed,
         )
+        _tell_followers(actor.environment_id, changed)
     return settings
+
+
+def _tell_followers(environment_id: str, changed: list[dict[str, Any]]) -> None:
+    by_section: dict[str, set[str]] = {}
+    for each in changed:
+        section, _, member = each["field"].partition(".")
+        by_section.setdefault(section, set()).add(member)
+    for section, members in by_section.items():
+        for follow in _followers.get(section, []):
+            follow(environment_id, frozenset(members))
 
 
 def changes_of(before: Mapping[str, Mapping], after: Mapping[str, Mapping]) -> list[dict[str, Any]]:
