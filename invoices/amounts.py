@@ -64,7 +64,7 @@ def amounts_of(invoice: Invoice, order: Order, siblings: Sequence[Invoice] | Non
     :param siblings: all invoices of the order, if they are at hand; read otherwise, but only where there are several.
     """
     if invoice.status == S.DRAFT:
-        return InvoiceAmounts(order.total_amount, 0, 0, 0, 0, 0, 0, order.outstanding_amount)
+        return InvoiceAmounts(_unbilled(order, siblings), 0, 0, 0, 0, 0, 0, order.outstanding_amount)
     fee = late_fee_amount(invoice)
     if invoice.status == S.VOID:
         return InvoiceAmounts(invoice.total_amount, fee, 0, 0, 0, 0, 0, 0)
@@ -98,6 +98,16 @@ def status_of(amounts: InvoiceAmounts, *, by_credit: bool) -> str:
     if amounts.outstanding:
         return S.PARTIALLY_PAID if amounts.net_paid > 0 else S.OPEN
     return S.CREDITED if by_credit else S.PAID
+
+
+def _unbilled(order: Order, siblings: Iterable[Invoice] | None) -> int:
+    """Return what a draft would bill: the order's total less what standing invoices bill."""
+    if not order.invoice_id:
+        return order.total_amount
+    if siblings is None:
+        siblings = Invoice.objects.filter(order_id=order.id)
+    earlier = (each for each in siblings if each.status in STANDING)
+    return order.total_amount - sum(each.total_amount + late_fee_amount(each) for each in earlier)
 
 
 def _standing(invoice: Invoice, order: Order, siblings: Iterable[Invoice] | None) -> list[Invoice]:

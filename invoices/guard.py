@@ -39,7 +39,8 @@ BEGIN
         FROM invoices_invoicelatefee f JOIN invoices_invoice v ON v.id = f.invoice_id
         WHERE v.order_id = checked AND v.status <> 'void';
     unbilled := o.total_amount - billed - fees;
-    IF unbilled < 0 OR (unbilled > 0 AND o.is_under_invoice) THEN
+    -- More may be sold than is billed, even while an invoice asks: one that was paid asks again after a dispute.
+    IF unbilled < 0 THEN
         PERFORM flint_refuse(checked, 'invoices_bill_what_the_order_is_worth', billed + fees, o.total_amount);
     END IF;
     IF i.status NOT IN ('open', 'partially_paid', 'paid', 'credited') THEN

@@ -45,7 +45,8 @@ def assert_books(order: Order | str, *, processor: bool = True, **expected: int 
         legs = PaymentIntent.objects.filter(order=order)
         network = network_of(order.environment_id)
         at_processor = sum(network.effects(payment_intent_id=leg.id).net for leg in legs)
-        assert at_processor == order.net_collected_amount - accounts.get("dispute_losses", 0)
+        elsewhere = accounts.get("cash", 0) + accounts.get("dispute_losses", 0)
+        assert at_processor == order.net_collected_amount - elsewhere
     return order
 
 

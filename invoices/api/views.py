@@ -5,11 +5,17 @@ from dataclasses import replace
 from flint.api.idempotency import idempotent
 from flint.api.views import ApiView
 from invoices import reading
-from invoices.api.inputs import CreateInvoiceInput, IssueInvoiceInput, UpdateInvoiceInput
+from invoices.api.inputs import (
+    CreateInvoiceInput,
+    ExpectedVersionInput,
+    IssueInvoiceInput,
+    ManualPaymentInput,
+    UpdateInvoiceInput,
+)
 from invoices.api.outputs import InvoiceOutput, IssuedOutput
 from invoices.api.queries import ReadInvoiceQuery
 from invoices.models import Invoice
-from invoices.services import drafting, issuing
+from invoices.services import drafting, issuing, manual, voiding, writing_off
 from orders import selectors as orders
 
 CHOSEN = [
@@ -18,11 +24,17 @@ CHOSEN = [
     "CUSTOMER_PAYMENT_TERM_UNAVAILABLE",
     "INVOICE_PAYMENT_TERM_CURRENCY_MISMATCH",
     "INVOICE_AUTOPAY_PAYMENT_METHOD_REQUIRED",
+    "PAYMENT_SOURCE_OWNERSHIP_MISMATCH",
+    "PAYMENT_METHOD_NOT_READY",
+    "PAYMENT_METHOD_UNAVAILABLE",
+    "PAYMENT_METHOD_ON_SESSION_ONLY",
+    "PROCESSOR_NOT_CONFIGURED",
     "INVOICE_SCHEDULE_INVALID",
     "SCHEDULED_SEND_IN_PAST",
     "CURRENCY_MISMATCH",
 ]
 VERSIONED = ["INVOICE_NOT_FOUND", "INVOICE_DRAFT_CHANGED", "VERSION_CONFLICT"]
+UNDER_WAY = ["INVOICE_PAYMENT_RESOLVING", "INVOICE_PAYMENT_PROCESSING"]
 SOLD = ["AUTOMATIC_TAX_CONNECTION_REQUIRED", "NO_DISCOUNTABLE_BALANCE", "AMOUNT_TOO_LARGE", "INVALID_TIP_AMOUNT"]
 
 
@@ -144,3 +156,91 @@ class InvoiceIssue(InvoiceRoute):
             actor=request.actor,
         )
         return self.reply(IssuedOutput(replace(issued, invoice=self.shown(invoice_id))))
+
+
+class InvoiceVoid(InvoiceRoute):
+    inputs = {"POST": ExpectedVersionInput}
+    outputs = {"POST": InvoiceOutput}
+    codes = {"POST": [*VERSIONED, *UNDER_WAY, "INVOICE_NOT_VOIDABLE", "INVOICE_HAS_ISSUED_CREDIT_NOTE"]}
+    names = {"POST": "void_invoice"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """
+        Take back a draft, or an invoice for which nothing came in since its issue.
+
+        It keeps its number. Its order is free to be changed and to be collected another way.
+        """
+        data = self.validated(ExpectedVersionInput)
+        voiding.void_invoice(invoice_id=invoice_id, actor=request.actor, **data)
+        return self.reply_invoice(invoice_id)
+
+
+class InvoiceWriteOff(InvoiceRoute):
+    inputs = {"POST": ExpectedVersionInput}
+    outputs = {"POST": InvoiceOutput}
+    codes = {"POST": [*VERSIONED, *UNDER_WAY, "INVOICE_NOT_MARKABLE_UNCOLLECTIBLE"]}
+    names = {"POST": "mark_invoice_uncollectible"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """Write off what is left of an invoice: nobody asks for it any more, and it was not paid."""
+        data = self.validated(ExpectedVersionInput)
+        writing_off.mark_uncollectible(invoice_id=invoice_id, actor=request.actor, **data)
+        return self.reply_invoice(invoice_id)
+
+
+class ManualRoute(InvoiceRoute):
+    """What is recorded by hand."""
+
+    inputs = {"POST": ManualPaymentInput}
+    outputs = {"POST": InvoiceOutput}
+
+    def values(self) -> dict:
+        """Return the request as the services take it."""
+        data = self.validated(ManualPaymentInput)
+        return {"money": data.pop("amount_money"), **data}
+
+
+class ManualPayments(ManualRoute):
+    codes = {
+        "POST": [
+            *VERSIONED,
+            *UNDER_WAY,
+            "INVOICE_NOT_ISSUED",
+            "INVOICE_NOT_COLLECTIBLE",
+            "AMOUNT_EXCEEDS_BALANCE",
+            "CURRENCY_MISMATCH",
+        ]
+    }
+    names = {"POST": "record_invoice_manual_payment"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """
+        Record money that came in outside Flint: in cash, by bank transfer.
+
+        It counts as paid at once. A checkout that is merely open is no obstacle, and ends.
+        """
+        manual.record_manual_payment(invoice_id=invoice_id, actor=request.actor, **self.values())
+        return self.reply_invoice(invoice_id)
+
+
+class ManualReversals(ManualRoute):
+    codes = {
+        "POST": [
+            *VERSIONED,
+            *UNDER_WAY,
+            "INVOICE_NOT_ISSUED",
+            "INVOICE_NOT_REVERSIBLE",
+            "REVERSAL_EXCEEDS_MANUAL_PAYMENTS",
+            "CURRENCY_MISMATCH",
+        ]
+    }
+    names = {"POST": "reverse_invoice_manual_payment"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """Take back a part, or all, of what was recorded by hand; the invoice asks for that again."""
+        manual.reverse_manual_payment(invoice_id=invoice_id, actor=request.actor, **self.values())
+        return self.reply_invoice(invoice_id)

@@ -35,7 +35,7 @@ S = InvoiceStatus
 ASKING = (S.OPEN, S.PARTIALLY_PAID)
 """While an invoice asks for money."""
 ACTIVE = (S.DRAFT, *ASKING)
-"""An order has one of these at most."""
+"""Not done with: a further invoice of the order has to wait."""
 STANDING = (*ASKING, S.PAID, S.CREDITED, S.UNCOLLECTIBLE)
 """Issued and not voided: a document that bills a part of its order for good."""
 FOLLOWING = (*ASKING, S.PAID, S.CREDITED)
@@ -151,8 +151,10 @@ class Invoice(StatefulRecord):
 
     class Meta:
         constraints = [
+            # A draft beside one that asks only comes about when an earlier one asks again: by a dispute, say.
+            models.UniqueConstraint(name="invoice_one_draft_per_order", fields=["order"], condition=Q(status="draft")),
             models.UniqueConstraint(
-                name="invoice_one_active_per_order", fields=["order"], condition=Q(status__in=[str(s) for s in ACTIVE])
+                name="invoice_one_asking_per_order", fields=["order"], condition=Q(status__in=[str(s) for s in ASKING])
             ),
             models.UniqueConstraint(
                 name="invoice_sequence_once",

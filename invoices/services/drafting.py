@@ -15,8 +15,8 @@ from invoices.amounts import billed_amount
 from invoices.models import Invoice
 from invoices.models.invoices import ACTIVE, ASKING
 from invoices.services import choosing
-from invoices.services.paying import InvoiceNotCollectible
 from invoices.services.locking import lock_invoice, remember, save_counts
+from invoices.services.paying import InvoiceNotCollectible
 from orders.models import Order
 from orders.services import create_order
 
@@ -167,7 +167,7 @@ def refuse_billed(order: Order) -> None:
 
 
 def refuse_asked(order: Order) -> None:
-    """:raises OrderAlreadyHasActiveInvoice: if an invoice of a locked order asks for money, maybe for the second time."""
+    """:raises OrderAlreadyHasActiveInvoice: if an invoice of a locked order asks for money: an earlier one may again."""
     _refuse_beside(Invoice.objects.filter(order_id=order.id, status__in=ASKING).order_by("id").first())
 
 

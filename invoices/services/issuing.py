@@ -17,8 +17,8 @@ from invoices.models import Invoice, InvoiceDelivery, InvoiceScheduleEntry
 from invoices.models.invoices import STANDING, DeliveryMode
 from invoices.models.numbers import Series
 from invoices.numbering import next_number
-from invoices.services import choosing
-from invoices.services.drafting import refuse_nothing_owed, to_bill
+from invoices.services import choosing, delivering
+from invoices.services.drafting import refuse_asked, refuse_nothing_owed, to_bill
 from invoices.services.locking import lock_invoice, remember
 from invoices.snapshots import freeze
 from orders import collecting
@@ -56,7 +56,8 @@ def issue_invoice(
     :param delivery_mode: ``email`` or ``caller_managed``; ``merchant_default`` or nothing is what the merchant does.
     :raises InvoiceNotFound: if it is absent or foreign. :raises InvoiceNotDraft: if it was issued already.
     :raises InvoiceDraftChanged: if another version was expected.
-    :raises OrderNotOpen, OrderAlreadyPaid, OrderNotPayable: by the order.
+    :raises OrderNotOpen, OrderAlreadyPaid, OrderNotPayable: by the order. :raises OrderAlreadyHasActiveInvoice: if an
+        earlier one asks for money again.
     :raises OrderHasOpenCheckout, OrderHasActivePaymentIntent: if the order is being collected another way.
     :raises RecipientEmailRequired: if it is to be emailed and nobody is known to send it to.
     :raises InvoicePaymentTermUnavailable, InvoiceScheduleInvalid, InvoiceAutopayPaymentMethodRequired: by its choices.
@@ -71,6 +72,7 @@ def issue_locked(
 ) -> Issued:
     """Issue a draft of a locked order; as :func:`issue_invoice`. Saves both."""
     refuse_nothing_owed(order)
+    refuse_asked(order)
     collecting.refuse_blocked(order)
     collecting.refuse_while_collecting(order)
     collecting.refuse_to_bill(order)
@@ -184,6 +186,4 @@ def _start_clock(order: Order, invoice: Invoice, entries: Sequence[InvoiceSchedu
 def _deliver(order: Order, invoice: Invoice, *, actor: Actor, at: datetime) -> InvoiceDelivery | None:
     if invoice.delivery_mode != DeliveryMode.EMAIL:
         return None
-    from invoices.services import delivering
-
     return delivering.send(order, invoice, fact="issued", type="send", actor=actor, at=at)

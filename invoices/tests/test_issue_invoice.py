@@ -2,19 +2,8 @@ from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.stories import eur, wire
 from invoices.models import Invoice
+from invoices.tests.asking import draft, issue
 from orders.tests.sales import create, line, refused
-
-
-def draft(api, order, **body):
-    response = api.post("/v1/invoices", {"order_id": order["order_id"], **body})
-    assert response.status_code == 201, response.error
-    return response.data
-
-
-def issue(api, invoice, **body):
-    response = api.post(f"/v1/invoices/{invoice['invoice_id']}/issue", {"delivery_mode": "caller_managed", **body})
-    assert response.status_code == 200, response.error
-    return response.data["invoice"]
 
 
 def test_a_draft_is_issued_and_asks_for_what_its_order_owes(api):

@@ -32,6 +32,7 @@ EDITED = [
     "ORDER_CLOSED",
     "ORDER_PAYMENT_ATTEMPT_ACTIVE",
     "ORDER_TOTAL_BELOW_NET_COLLECTED",
+    "INVOICE_LOCKED_ORDER_FINANCIALS",
     "ORDER_FINANCIAL_MUTATION_NOT_ALLOWED",
     "AMOUNT_TOO_LARGE",
     "INVALID_TIP_AMOUNT",
@@ -157,7 +158,14 @@ class OrderView(OrderRoute):
 class OrderClosing(OrderRoute):
     inputs = {"POST": CloseOrderInput}
     outputs = {"POST": OrderOutput}
-    codes = {"POST": ["ORDER_NOT_FOUND", "ORDER_ALREADY_CLOSED", "ORDER_PAYMENT_ATTEMPT_ACTIVE"]}
+    codes = {
+        "POST": [
+            "ORDER_NOT_FOUND",
+            "ORDER_ALREADY_CLOSED",
+            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+            "INVOICE_LOCKED_ORDER_FINANCIALS",
+        ]
+    }
     names = {"POST": "close_order"}
 
     @idempotent

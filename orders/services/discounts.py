@@ -5,7 +5,7 @@ from typing import Any
 
 from flint.actors import Actor
 from flint.errors import Conflict, Forbidden, NotFound
-from orders.models import Order
+from orders.models import Discount, Order
 from orders.services import parts
 from orders.services.editing import editing
 from orders.services.pricing import NoDiscountableBalance, reprice
@@ -76,3 +76,10 @@ def reprice_discounts(*, order_id: str, actor: Actor) -> Order:
     with editing(order_id, actor=actor) as edit:
         edit.tell("order.updated", changed=["discounts"])
     return edit.order
+
+
+def redeem_discounts(order: Order) -> None:
+    """Make the pending discounts of a locked order history: it was settled with them."""
+    for discount in Discount.objects.filter(order_id=order.id, status="pending"):
+        discount.redeem()
+        discount.save(update_fields=["status", "updated_at"])
