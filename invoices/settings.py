@@ -52,6 +52,7 @@ class PaymentPolicyInput(Input):
         code_required="INVOICE_PAYMENT_OPTIONS_REQUIRED",
         code_few="INVOICE_PAYMENT_OPTIONS_REQUIRED",
         label="Payment options",
+        help_text="Every one that the processor offers, if none is chosen.",
     )
     refusals = ("INVALID_INVOICE_PAYMENT_POLICY",)
 
@@ -151,6 +152,12 @@ def check_term(invoices: Mapping[str, Any], actor: Actor) -> None:
         raise InvoicePaymentTermUnavailable(param=f"invoices.{name}")
 
 
+def terms_in(environment_id: str) -> list[tuple[str, str]]:
+    """Return the payment terms that can be chosen."""
+    terms = InvoicePaymentTerm.objects.filter(environment_id=environment_id, status=TermStatus.ACTIVE)
+    return list(terms.order_by("name", "id").values_list("id", "name"))
+
+
 declare(
     Section(
         "invoices",
@@ -166,6 +173,7 @@ declare(
             "factur_x": False,
         },
         explanation="How invoices and credit notes are numbered, worded, collected and reminded of.",
+        choices={"default_invoice_payment_term_id": terms_in},
         check=check_term,
         right=Right.CHOOSE_INVOICE_SETTINGS,
     )

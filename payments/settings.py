@@ -15,8 +15,8 @@ class CheckoutSettingsInput(SectionInput):
         minimum=SHORTEST,
         maximum=LONGEST,
         code="INVALID_EXPIRATION",
-        label="A checkout stays open for",
-        help_text="Seconds, from a minute (60) to a day (86400).",
+        label="A checkout stays open for, in seconds",
+        help_text="From a minute (60) to a day (86400).",
     )
     enabled_payment_options = ListOf(
         EnumField(PAYMENT_OPTIONS, code="INVALID_PAYMENT_OPTIONS"),
@@ -24,6 +24,7 @@ class CheckoutSettingsInput(SectionInput):
         max_length=5,
         code_few="INVALID_PAYMENT_OPTIONS",
         label="Payment options",
+        help_text="Every one that the processor offers, if none is chosen.",
     )
     require_email = StrictBoolean(label="Ask every buyer for an email address")
     require_phone = StrictBoolean(label="Ask every buyer for a phone number")

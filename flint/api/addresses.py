@@ -20,9 +20,9 @@ class AddressInput(Input):
 
     shown_as = AddressOutput
 
-    line1 = StrictString(max_length=255)
-    line2 = StrictString(max_length=255, min_length=0, required=False)
+    line1 = StrictString(max_length=255, label="Street and number")
+    line2 = StrictString(max_length=255, min_length=0, required=False, label="Building, floor or the like")
     city = StrictString(max_length=100)
-    state = StrictString(max_length=100)
+    state = StrictString(max_length=100, label="State or province")
     postal_code = StrictString(max_length=20)
-    country = CountryField()
+    country = CountryField(label="Country, two letters")

@@ -18,9 +18,9 @@ class TaxIdInput(Input):
 
     shown_as = TaxIdOutput
 
-    type = StrictString(min_length=2, max_length=32, pattern="[a-z0-9_]+", label="Kind")
+    type = StrictString(min_length=2, max_length=32, pattern="[a-z0-9_]+", label="Kind, such as eu_vat")
     value = StrictString(max_length=64, pattern="[0-9A-Za-z .:/-]+", label="Number")
-    country = CountryField(required=False)
+    country = CountryField(required=False, label="Country, two letters")
 
 
 class TaxIdentityOutput(Output):

@@ -13,6 +13,7 @@ from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment, staff_a
 from flint.errors import FlintError
 from flint.merchants import services
 from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember, SurplusPolicy
+from flint.merchants.settings import pages  # noqa: F401
 from flint.merchants.staff import Access, Right, access_of
 
 environment_links: list[Callable[[HttpRequest, Environment], tuple[str, str] | None]] = []

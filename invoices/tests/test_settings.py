@@ -13,9 +13,7 @@ NAME = "default_invoice_payment_term_id"
 
 def term(environment, **columns):
     due = {"type": "net_days", "days": 14}
-    return InvoicePaymentTerm.objects.create(
-        environment=environment, name="14 days", calculation=due, **columns
-    )
+    return InvoicePaymentTerm.objects.create(environment=environment, name="14 days", calculation=due, **columns)
 
 
 def test_a_payment_term_of_the_environment_can_be_the_default(api, environment):

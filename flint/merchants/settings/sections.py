@@ -1,7 +1,7 @@
 """The sections that there are: what each may hold, what holds where nothing was chosen, and who may choose."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from flint.api.serializers import Input, Output, shared
 from flint.merchants.staff import Right
 
 Check = Callable[[Mapping[str, Any], Actor], None]
+Choices = Callable[[str], Sequence[tuple[str, str]]]
 
 
 class SectionInput(Input):
@@ -40,6 +41,7 @@ class Section:
     :param takes: what a change of it looks like. What is shown follows from that.
     :param defaults: what holds where nothing was chosen. Members that are not named here are then None.
     :param right: what staff need to change it.
+    :param choices: for members that name rows: which ones staff may choose from in an environment, each with a label.
     :param check: refuses what fits each member but not the whole, by the section as it would be with its defaults.
     """
 
@@ -49,6 +51,7 @@ class Section:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     explanation: str = ""
     right: Right = Right.CHOOSE_SETTINGS
+    choices: Mapping[str, Choices] = field(default_factory=dict)
     check: Check | None = None
 
     @property
