@@ -3,6 +3,7 @@
 from django.urls import path
 
 from payments.checkout import link_views, views
+from payments.checkout.invoices import views as invoices
 
 urlpatterns = [
     path("checkout/<str:session_id>", views.show, name="checkout"),
@@ -13,6 +14,16 @@ urlpatterns = [
     path("checkout/<str:session_id>/theme.css", views.theme, name="checkout_theme"),
     path("checkout/<str:session_id>/return", views.back, name="checkout_return"),
     path("checkout/<str:session_id>/<str:launch_secret>", views.launch, name="checkout_launch"),
+    path("invoices/<str:invoice_id>", invoices.show, name="invoice"),
+    path("invoices/<str:invoice_id>/pay", invoices.pay, name="invoice_pay"),
+    path("invoices/<str:invoice_id>/pdf", invoices.pdf, name="invoice_pdf"),
+    path("invoices/<str:invoice_id>/theme.css", invoices.theme, name="invoice_theme"),
+    path(
+        "invoices/<str:invoice_id>/credit-notes/<str:credit_note_id>/pdf",
+        invoices.credit_note_pdf,
+        name="invoice_credit_note_pdf",
+    ),
+    path("invoices/<str:invoice_id>/<str:secret>", invoices.launch, name="invoice_launch"),
     path("payment-returns/<str:session_id>", views.relay, name="payment_return"),
     path("l/<str:short>", link_views.payment_link, name="payment_link"),
     path("l/<str:short>/qr.svg", link_views.qr_code, name="payment_link_qr"),

@@ -19,6 +19,9 @@ from flint.events import services as events
 from flint.events.models import Event
 from invoices.models import Invoice
 from invoices.models.invoices import InvoiceStatus
+
+# Imported for its own registration, so that an invoice has followed its order before its session is looked at here.
+from invoices.services import following  # noqa: F401
 from orders import collecting, ledger
 from orders.models import Order
 from payments.models import CheckoutSession, PaymentAttempt
