@@ -36,6 +36,8 @@ class Right(StrEnum):
     READ_STAFF = "read_staff"
     HANDLE_NOTICES = "handle_notices"
     """Try a processor's notice again, or set it aside."""
+    HANDLE_WEBHOOKS = "handle_webhooks"
+    """Send a webhook again, try an endpoint, and switch it off or on."""
     READ_BALANCE = "read_balance"
     """See what a processor keeps for the merchant, what moved it and what was paid out."""
     RECONCILE = "reconcile"
@@ -72,6 +74,7 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.READ_SETUP,
             Right.MUTE_MESSAGES,
             Right.HANDLE_NOTICES,
+            Right.HANDLE_WEBHOOKS,
             Right.CONNECT_PROCESSOR,
             Right.PLAY_PROCESSOR,
         }

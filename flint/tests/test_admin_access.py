@@ -32,6 +32,7 @@ RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
 SETUP += ("outbox_messagesettings",)
+SETUP += ("events_webhookendpoint", "events_webhookdelivery")
 
 MAY_READ = {
     **{f"{model}_{view}": ALL for model in (*SALES, *RECONCILIATION) for view in ("changelist", "change")},
@@ -61,6 +62,9 @@ MAY_ACT = {
     "refunds_refund_ask": {OWNER, SUPPORT, FINANCE},
     "orders_order_surplus": {OWNER, SUPPORT, FINANCE},
     "payments_paymentintent_ask": {OWNER, FINANCE, DEVELOPER},
+    "events_webhookendpoint_test": {OWNER, DEVELOPER},
+    "events_webhookendpoint_switch": {OWNER, DEVELOPER},
+    "events_webhookdelivery_resend": {OWNER, DEVELOPER},
     "merchants_merchant_surplus": {OWNER},
     "merchants_settings_edit": {OWNER, FINANCE},
     "refunds_dispute_write_off": {OWNER, FINANCE},
@@ -137,7 +141,19 @@ def rows(merchant, environment) -> dict[str, str]:
     difference = apps.get_model("payments.ReconcileDifference").objects.create(
         environment=environment, processor="sandbox", kind="payment", reference="sbp_1", problem="not_ours", **seen
     )
+    told = {"api_version": "2026-09-07", "body": "{}", "created_at": order.created_at}
+    endpoint = apps.get_model("events.WebhookEndpoint").objects.create(
+        environment=environment, url="https://shop.example.com/hooks", secret="whsec_1"
+    )
+    event = apps.get_model("events.WebhookEvent").objects.create(
+        environment=environment, type="order.paid", fact="1", is_test=True, **told
+    )
+    delivery = apps.get_model("events.WebhookDelivery").objects.create(
+        environment=environment, webhook_endpoint=endpoint, webhook_event=event, due_at=order.created_at
+    )
     return {
+        "events_webhookendpoint": endpoint.id,
+        "events_webhookdelivery": delivery.id,
         "payments_reconcilerun": run.id,
         "payments_reconciledifference": difference.id,
         "orders_order": order.id,

@@ -6,6 +6,9 @@ from django.utils import timezone
 
 from flint import actors
 from flint.api.documents import document
+from flint.events.models import WebhookDelivery
+from flint.events.tests.telling import endpoint_at
+from flint.events.webhooks.envelopes import trial_message
 from flint.testing import stories
 from flint.testing.stories import eur, line, settled, wire
 from orders import services
@@ -44,6 +47,10 @@ BODIES = {
     ("patch", "/v1/payment-links/{payment_link_id}"): {"name": "New"},
     ("patch", "/v1/checkout-sessions/{checkout_session_id}"): {"metadata": {"shelf": "3"}},
     ("post", "/v1/checkout-sessions/{checkout_session_id}/close"): {},
+    ("patch", "/v1/webhook-endpoints/{webhook_endpoint_id}"): {"description": "New"},
+    ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/rotate-secret"): None,
+    ("post", "/v1/webhook-endpoints/{webhook_endpoint_id}/test-events"): {"event_type": "order.paid"},
+    ("post", "/v1/webhook-deliveries/{webhook_delivery_id}/resend"): {},
 }
 """What each verb must be sent to get as far as looking for what it names."""
 
@@ -71,7 +78,23 @@ def theirs(environment) -> dict[str, str]:
         "dispute_id": dispute(order, case_type="inquiry").id,
         "payment_link_id": stories.payment_link(environment).id,
         "checkout_session_id": stories.checkout(stories.open_order(environment)).session.id,
+        **webhook(environment),
         **balance(environment, refund),
+    }
+
+
+def webhook(environment) -> dict[str, str]:
+    """An endpoint that is switched off, so that nobody is called, and what it was once told."""
+    endpoint, _ = endpoint_at(environment, "https://shop.example.com/hooks", enabled=False)
+    event = trial_message(environment, "order.paid", {}, at=timezone.now())
+    event.save(force_insert=True)
+    delivery = WebhookDelivery.objects.create(
+        environment=environment, webhook_endpoint=endpoint, webhook_event=event, due_at=timezone.now()
+    )
+    return {
+        "webhook_endpoint_id": endpoint.id,
+        "webhook_event_id": event.id,
+        "webhook_delivery_id": delivery.id,
     }
 
 

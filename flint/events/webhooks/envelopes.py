@@ -42,7 +42,7 @@ def request_of(event: Event) -> dict[str, str] | None:
     return {"id": event.request_id, "idempotency_key": event.command_key.removeprefix(f"{event.actor_id} ")}
 
 
-def test_message(environment: Environment, type: str, sample: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
+def trial_message(environment: Environment, type: str, sample: Mapping[str, Any], *, at: datetime) -> WebhookEvent:
     """Return a new message that only tries an endpoint; not saved."""
     message = WebhookEvent(environment=environment, type=type, is_test=True, created_at=at)
     message.fact = message.id

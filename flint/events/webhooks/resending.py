@@ -11,9 +11,11 @@ from flint.events.models import WebhookDelivery, WebhookDeliveryAttempt
 from flint.events.models.deliveries import DeliveryStatus, Trigger
 from flint.events.webhooks import sending
 from flint.events.webhooks.endpoints import InvalidEventType, lock_endpoint
-from flint.events.webhooks.envelopes import test_message
+from flint.events.webhooks.envelopes import trial_message
 from flint.events.webhooks.registry import declaration_of, types
 from flint.merchants.models import Environment
+
+MAX_REASON = 500
 
 
 class WebhookDeliveryInFlight(Conflict):
@@ -78,7 +80,7 @@ def send_test(
         if not endpoint.is_active:
             raise WebhookEndpointNotActive
         environment = Environment.objects.get(id=actor.environment_id)
-        message = test_message(environment, event_type, declaration_of(event_type).sample, at=at)
+        message = trial_message(environment, event_type, declaration_of(event_type).sample, at=at)
         message.save(force_insert=True)
         delivery = WebhookDelivery(
             environment_id=environment.id, webhook_event=message, webhook_endpoint=endpoint, due_at=at
