@@ -173,7 +173,7 @@ def _facts(page: InvoicePage) -> list[Row]:
     if invoice.due_at and not page.entries:
         rows.append(Row(say("Due on"), _day(page, invoice.due_at)))
     for label, value in (
-        (say("For"), snapshot.get("customer_display_name")),
+        (say("Billed to"), snapshot.get("customer_display_name")),
         (say("Your order number"), invoice.po_number),
         (say("Reference"), invoice.reference),
         (say("Order"), invoice.order.order_number),
