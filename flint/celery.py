@@ -43,6 +43,7 @@ SWEEPS = {
     "payments.tasks.purge_notices": 3600,
     "flint.events.tasks.tally_events": 15,
     "flint.reports.tasks.sweep": 5,
+    "orders.tasks.sweep_periods": 5,
     "flint.reports.tasks.erase_expired": 3600,
     "flint.events.tasks.publish_waiting": 5,
     "flint.events.tasks.sweep_deliveries": 5,

@@ -38,6 +38,10 @@ class Right(StrEnum):
     """Try a processor's notice again, or set it aside."""
     HANDLE_WEBHOOKS = "handle_webhooks"
     """Send a webhook again, try an endpoint, and switch it off or on."""
+    READ_REPORTS = "read_reports"
+    """Ask for reports, download them, and see which months are closed."""
+    CLOSE_PERIOD = "close_period"
+    """Close a month for good."""
     READ_BALANCE = "read_balance"
     """See what a processor keeps for the merchant, what moved it and what was paid out."""
     RECONCILE = "reconcile"
@@ -60,6 +64,8 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.CLOSE_CHECKOUT,
             Right.SWITCH_LINK,
             Right.HANDLE_NOTICES,
+            Right.READ_REPORTS,
+            Right.CLOSE_PERIOD,
             Right.READ_BALANCE,
             Right.RECONCILE,
             Right.CHOOSE_INVOICE_SETTINGS,

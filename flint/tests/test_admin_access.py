@@ -29,7 +29,7 @@ SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_
 SALES += ("outbox_message", "payments_checkoutsession", "refunds_dispute")
 SALES += ("payments_paymentmethod", "payments_paymentlink")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
-BALANCE = ("payments_payout", "payments_balancetransaction")
+BALANCE = ("payments_payout", "payments_balancetransaction", "reports_report", "orders_periodclose")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
 SETUP += ("outbox_messagesettings",)
 SETUP += ("events_webhookendpoint", "events_webhookdelivery")
@@ -53,6 +53,9 @@ MAY_ACT = {
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
     "outbox_messagesettings_mute": {OWNER, DEVELOPER},
     "payments_reconcilerun_start": {OWNER, FINANCE},
+    "reports_report_new": {OWNER, FINANCE},
+    "reports_report_download": {OWNER, FINANCE},
+    "orders_periodclose_close": {OWNER, FINANCE},
     "payments_reconciledifference_retry": {OWNER, FINANCE},
     "payments_reconciledifference_ignore": {OWNER, FINANCE},
     "refunds_refund_explain": {OWNER, SUPPORT, FINANCE},
@@ -141,6 +144,22 @@ def rows(merchant, environment) -> dict[str, str]:
     difference = apps.get_model("payments.ReconcileDifference").objects.create(
         environment=environment, processor="sandbox", kind="payment", reference="sbp_1", problem="not_ours", **seen
     )
+    asked = apps.get_model("reports.Report").objects.create(
+        environment=environment,
+        report_type="journal_v1",
+        currency="EUR",
+        interval_start_at=order.created_at - timedelta(days=1),
+        interval_end_at=order.created_at,
+        timezone="UTC",
+        watermark=1,
+    )
+    month = apps.get_model("orders.PeriodClose").objects.create(
+        environment=environment,
+        label="2020-01",
+        timezone="UTC",
+        start_at=order.created_at - timedelta(days=2_000),
+        end_at=order.created_at - timedelta(days=1_970),
+    )
     told = {"api_version": "2026-09-07", "body": "{}", "created_at": order.created_at}
     endpoint = apps.get_model("events.WebhookEndpoint").objects.create(
         environment=environment, url="https://shop.example.com/hooks", secret="whsec_1"
@@ -154,6 +173,8 @@ def rows(merchant, environment) -> dict[str, str]:
     return {
         "events_webhookendpoint": endpoint.id,
         "events_webhookdelivery": delivery.id,
+        "reports_report": asked.id,
+        "orders_periodclose": month.id,
         "payments_reconcilerun": run.id,
         "payments_reconciledifference": difference.id,
         "orders_order": order.id,

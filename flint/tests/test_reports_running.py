@@ -189,7 +189,7 @@ def test_one_moment_is_read_however_long_it_takes(environment, monkeypatch):
 
 def test_a_report_cannot_write_where_it_reads(environment):
     with transaction.atomic(using="reports"), pytest.raises(Exception, match="read-only transaction"):
-        running._freeze("reports")
+        running.freeze("reports")
         with connections["reports"].cursor() as cursor:
             cursor.execute("UPDATE reports_report SET row_count = 1")
     assert connection.settings_dict["NAME"] == connections["reports"].settings_dict["NAME"]

@@ -3,5 +3,6 @@
 from orders.admin import messages  # noqa: F401
 from orders.admin.customers import CustomerAdmin
 from orders.admin.order import OrderAdmin
+from orders.admin.periods import PeriodCloseAdmin
 
-__all__ = ["CustomerAdmin", "OrderAdmin"]
+__all__ = ["CustomerAdmin", "OrderAdmin", "PeriodCloseAdmin"]

@@ -5,6 +5,7 @@ from orders.models.ledger import LedgerEntry
 from orders.models.manual import ManualPayment
 from orders.models.orders import Order
 from orders.models.parts import Charge, Discount, LineItem, TaxBreakdown
+from orders.models.periods import PeriodClose
 from orders.models.versions import RowVersion
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LineItem",
     "ManualPayment",
     "Order",
+    "PeriodClose",
     "RowVersion",
     "TaxBreakdown",
 ]

@@ -9,6 +9,7 @@ from flint.ids import PublicIdField
 from flint.money import Money
 from flint.records import EnvironmentQuerySet
 from orders.guard import checks_its_order
+from orders.models.periods import refuses_closed_periods
 
 
 class LedgerEntry(models.Model):
@@ -51,6 +52,7 @@ class LedgerEntry(models.Model):
         triggers = [
             pgtrigger.Protect(name="entry_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             checks_its_order("entry_is_checked_with_its_order"),
+            refuses_closed_periods("entry_in_an_open_period"),
         ]
 
     def __str__(self) -> str:

@@ -1,3 +1,3 @@
 """The reports that orders and their ledger answer: the journal, what was sold and given back, tax, and what is owed."""
 
-from orders.reports import items, journal, receivables, sold, taxes  # noqa: F401
+from orders.reports import closed, items, journal, receivables, sold, taxes  # noqa: F401

@@ -118,7 +118,7 @@ def _write(report: Report, most_rows: int) -> Report:
     scope = scope_of(report)
     store = _Store(report)
     with transaction.atomic(using=READS_FROM):
-        _freeze(READS_FROM)
+        freeze(READS_FROM)
         writer = Writer(report_type, scope, report.format, store)
         for row in report_type.rows(scope):
             writer.add(row)
@@ -154,7 +154,7 @@ def scope_of(report: Report) -> Scope:
     )
 
 
-def _freeze(using: str) -> None:
+def freeze(using: str) -> None:
     """Have every statement of the open transaction see the same moment, and none of them write."""
     if using == DEFAULT_DB_ALIAS:
         raise ValueError("reports have a connection of their own")
