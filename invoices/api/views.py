@@ -3,19 +3,26 @@
 from dataclasses import replace
 
 from flint.api.idempotency import idempotent
+from flint.api.paging import paginate
 from flint.api.views import ApiView
+from flint.events.models import Event
 from invoices import reading
+from invoices.api.activities import InvoiceActivityOutput, attach_addresses
 from invoices.api.inputs import (
+    AssessLateFeeInput,
     CreateInvoiceInput,
     ExpectedVersionInput,
     IssueInvoiceInput,
     ManualPaymentInput,
     UpdateInvoiceInput,
+    WaiveLateFeeInput,
 )
-from invoices.api.outputs import InvoiceOutput, IssuedOutput
-from invoices.api.queries import ReadInvoiceQuery
+from invoices.api.outputs import InvoiceDeliveryOutput, InvoiceOutput, IssuedOutput
+from invoices.api.queries import DeliveryQuery, InvoiceActivityQuery, InvoiceQuery, ReadInvoiceQuery
+from invoices.links import link_of
 from invoices.models import Invoice
-from invoices.services import drafting, issuing, manual, voiding, writing_off
+from invoices.services import drafting, fees, issuing, manual, reminding, voiding, writing_off
+from invoices.services.issuing import Issued
 from orders import selectors as orders
 
 CHOSEN = [
@@ -64,7 +71,8 @@ class InvoiceRoute(ApiView):
 
 class InvoiceCollection(InvoiceRoute):
     inputs = {"POST": CreateInvoiceInput}
-    outputs = {"POST": InvoiceOutput}
+    queries = {"GET": InvoiceQuery}
+    outputs = {"GET": [InvoiceOutput], "POST": InvoiceOutput}
     statuses = {"POST": 201}
     codes = {
         "POST": [
@@ -77,7 +85,18 @@ class InvoiceCollection(InvoiceRoute):
             "ORDER_ALREADY_HAS_ACTIVE_INVOICE",
         ]
     }
-    names = {"POST": "create_invoice"}
+    names = {"GET": "list_invoices", "POST": "create_invoice"}
+
+    def get(self, request):
+        """
+        List invoices.
+
+        ``query`` matches a number, id, reference or recipient as a whole, and parts of the customer's name and email.
+        ``has_amount_due`` picks those that ask for money, ``is_overdue`` those for which something is late.
+        """
+        page = paginate(reading.readable(request.actor), self.query(InvoiceQuery))
+        reading.at_one_moment(page.items)
+        return self.reply_page(page)
 
     @idempotent
     def post(self, request):
@@ -244,3 +263,97 @@ class ManualReversals(ManualRoute):
         """Take back a part, or all, of what was recorded by hand; the invoice asks for that again."""
         manual.reverse_manual_payment(invoice_id=invoice_id, actor=request.actor, **self.values())
         return self.reply_invoice(invoice_id)
+
+
+class InvoiceReminder(InvoiceRoute):
+    outputs = {"POST": IssuedOutput}
+    codes = {
+        "POST": ["INVOICE_NOT_FOUND", "INVOICE_NOT_ISSUED", "INVOICE_NOT_COLLECTIBLE", "INVOICE_REMINDER_RATE_LIMITED"]
+    }
+    names = {"POST": "send_invoice_reminder"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """Remind of an invoice by email now, whatever the merchant's rules say and even while they are paused."""
+        reminded = reminding.send_reminder(invoice_id=invoice_id, actor=request.actor)
+        invoice = self.shown(invoice_id)
+        return self.reply(IssuedOutput(Issued(invoice, link_of(invoice), reminded.delivery)))
+
+
+class LateFeeCollection(InvoiceRoute):
+    inputs = {"POST": AssessLateFeeInput}
+    outputs = {"POST": InvoiceOutput}
+    codes = {
+        "POST": [
+            "INVOICE_NOT_FOUND",
+            "INVALID_INVOICE_LATE_FEE_SCHEDULE",
+            "INVOICE_LATE_FEE_NOT_COLLECTIBLE",
+            "INVOICE_LATE_FEE_POLICY_REQUIRED",
+            "INVOICE_LATE_FEE_NOT_DUE",
+            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+            "AMOUNT_TOO_LARGE",
+        ]
+    }
+    names = {"POST": "assess_invoice_late_fee"}
+
+    @idempotent
+    def post(self, request, invoice_id):
+        """
+        Charge the late fee that was agreed when the invoice was issued, once for it or once for each part of it.
+
+        The document stays as it is; the fee is asked for beside it.
+        """
+        entry_id = self.validated(AssessLateFeeInput).get("invoice_schedule_entry_id")
+        fees.assess_late_fee(invoice_id=invoice_id, schedule_entry_id=entry_id, actor=request.actor)
+        return self.reply_invoice(invoice_id)
+
+
+class LateFeeWaiver(InvoiceRoute):
+    inputs = {"POST": WaiveLateFeeInput}
+    outputs = {"POST": InvoiceOutput}
+    codes = {
+        "POST": [
+            "INVOICE_NOT_FOUND",
+            "INVOICE_LATE_FEE_NOT_FOUND",
+            "INVALID_INVOICE_LATE_FEE_REASON",
+            "INVOICE_LATE_FEE_NOT_COLLECTIBLE",
+            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
+        ]
+    }
+    names = {"POST": "waive_invoice_late_fee"}
+
+    @idempotent
+    def post(self, request, invoice_id, invoice_late_fee_id):
+        """Waive what is not paid yet of a late fee. What was paid of it stays paid; the buyer is not told why."""
+        reason = self.validated(WaiveLateFeeInput)["reason_message"]
+        fees.waive_late_fee(
+            invoice_id=invoice_id, late_fee_id=invoice_late_fee_id, reason_message=reason, actor=request.actor
+        )
+        return self.reply_invoice(invoice_id)
+
+
+class InvoiceActivities(InvoiceRoute):
+    queries = {"GET": InvoiceActivityQuery}
+    outputs = {"GET": [InvoiceActivityOutput]}
+    codes = {"GET": ["INVOICE_NOT_FOUND"]}
+    names = {"GET": "list_invoice_activities"}
+
+    def get(self, request, invoice_id):
+        """List what happened to an invoice, newest first."""
+        invoice = Invoice.objects.of(request.actor).find(id=invoice_id)
+        told = Event.objects.filter(order_id=invoice.order_id, subject_type="invoice", subject_id=invoice.id)
+        page = paginate(told, self.query(InvoiceActivityQuery))
+        attach_addresses(page.items)
+        return self.reply_page(page)
+
+
+class InvoiceDeliveries(InvoiceRoute):
+    queries = {"GET": DeliveryQuery}
+    outputs = {"GET": [InvoiceDeliveryOutput]}
+    codes = {"GET": ["INVOICE_NOT_FOUND"]}
+    names = {"GET": "list_invoice_delivery_attempts"}
+
+    def get(self, request, invoice_id):
+        """List the emails of an invoice and its reminders, newest first."""
+        invoice = Invoice.objects.of(request.actor).find(id=invoice_id)
+        return self.reply_page(paginate(invoice.deliveries.all(), self.query(DeliveryQuery)))

@@ -167,7 +167,7 @@ def refuse_billed(order: Order) -> None:
 
 
 def refuse_asked(order: Order) -> None:
-    """:raises OrderAlreadyHasActiveInvoice: if an invoice of a locked order asks for money: an earlier one may again."""
+    """:raises OrderAlreadyHasActiveInvoice: if an invoice of a locked order asks for money: it may again."""
     _refuse_beside(Invoice.objects.filter(order_id=order.id, status__in=ASKING).order_by("id").first())
 
 
