@@ -11,6 +11,7 @@ from django.core.validators import validate_email
 
 from flint.api import wire
 from flint.api.fields.base import CodedField
+from flint.pictures import MOST_BYTES, BadPicture, read_picture
 
 
 class StrictString(CodedField):
@@ -202,3 +203,21 @@ class ColorField(StrictString):
 
     def __init__(self, **kwargs):
         super().__init__(**{"max_length": 7, "pattern": "#[0-9a-fA-F]{6}", **kwargs})
+
+
+class PictureField(StrictString):
+    """A PNG or JPEG in base64, of at most 64 KiB and 2000 pixels a side."""
+
+    codes = dict.fromkeys(("type", "blank", "too_long", "format"), "INVALID_IMAGE")
+    default_error_messages = {"too_long": f"A picture has at most {MOST_BYTES // 1024} KiB."}
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"max_length": MOST_BYTES * 4 // 3 + 4, **kwargs})
+
+    def to_internal_value(self, data):
+        encoded = super().to_internal_value(data)
+        try:
+            read_picture(encoded)
+        except BadPicture as problem:
+            self.refuse(self.code_for("format"), str(problem))
+        return encoded

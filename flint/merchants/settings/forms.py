@@ -1,11 +1,13 @@
 """A section as a form: each member as what it is typed into, read back as what a request would say, told in words."""
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 from django.utils.html import format_html
 from rest_framework import serializers
@@ -16,6 +18,7 @@ from flint.api import wire
 from flint.api.serializers import Input
 from flint.colours import readable_on
 from flint.merchants.settings.sections import Section
+from flint.pictures import MOST_BYTES, mime_type_of, read_picture
 
 LINE = 255
 """Up to how many characters a text is typed into a single line."""
@@ -36,6 +39,7 @@ class Widget:
     kind: str = "text"
     input_type: str = "text"
     value: Any = ""
+    shown: str = ""
     choices: Choices = ()
     max_length: int = 255
     parts: Sequence["Widget"] = ()
@@ -59,12 +63,25 @@ def form_of(section: Section, values: Mapping[str, Any], environment_id: str) ->
     return widgets
 
 
-def typed_form(section: Section, post: QueryDict, environment_id: str) -> list[Widget]:
-    """Return a section's widgets, filled with what was typed, however wrong it is."""
-    widgets = form_of(section, {}, environment_id)
+def typed_form(section: Section, post: QueryDict, kept: Mapping[str, Any], environment_id: str) -> list[Widget]:
+    """Return a section's widgets, filled with what was typed, however wrong; a picture is the one kept."""
+    widgets = form_of(section, kept, environment_id)
     for widget in widgets:
         _retype(widget, post)
     return widgets
+
+
+def with_pictures(
+    section: Section, post: QueryDict, files: Mapping[str, UploadedFile], kept: Mapping[str, Any]
+) -> QueryDict:
+    """Return what was typed with each picture in base64: one sent just now, or the one that is kept and stays."""
+    typed = post.copy()
+    for name, member in section.takes().fields.items():
+        if isinstance(member, api.PictureField):
+            typed[name] = "" if f"{name}.remove" in post else kept.get(name) or ""
+            if name in files:
+                typed[name] = base64.b64encode(files[name].read(MOST_BYTES + 1)).decode()
+    return typed
 
 
 def body_of(section: Section, post: QueryDict) -> dict[str, Any]:
@@ -83,6 +100,9 @@ def told(member: serializers.Field, value: Any, choices: Choices = ()) -> Any:
         case api.ColorField():
             style = f"background: {value}; color: {readable_on(value)}"
             return format_html('<span class="fl-swatch" style="{}">{}</span>', style, value)
+        case api.PictureField():
+            source = f"data:{mime_type_of(read_picture(value))};base64,{value}"
+            return format_html('<img class="fl-logo" src="{}" alt="{}">', source, member.label)
         case api.PercentField():
             return f"{wire.percent_text(value)} %"
         case api.EnumField():
@@ -159,6 +179,8 @@ def _widget(name: str, member: serializers.Field, value: Any, choices: Choices |
                 made.kind = "single"
         case api.StrictInteger():
             made.input_type = "number"
+        case api.PictureField():
+            made.kind, made.shown = "picture", told(member, value) if value else ""
         case api.ColorField():
             made.kind = "color"
         case api.TimezoneField():
@@ -180,6 +202,8 @@ def _parts(name: str, member: Input, values: Mapping[str, Any]) -> list[Widget]:
 
 def _retype(widget: Widget, post: QueryDict) -> None:
     """Fill a widget with what was typed into it."""
+    if widget.kind == "picture":
+        return
     if widget.kind == "check":
         widget.value = widget.name in post
     elif widget.kind == "checks":

@@ -5,7 +5,7 @@ from typing import Any
 
 from flint.actors import Actor
 from flint.api.addresses import AddressInput
-from flint.api.fields import ColorField, ListOf, StrictBoolean, StrictString, UrlField
+from flint.api.fields import ColorField, ListOf, PictureField, StrictBoolean, StrictString, UrlField
 from flint.api.tax_identities import TaxIdInput
 from flint.errors import InvalidInput
 from flint.merchants.settings.sections import Section, SectionInput, declare
@@ -18,6 +18,7 @@ class BrandingSettingsInput(SectionInput):
         code="INVALID_THEME_COLOR", label="Main colour", help_text="Buttons. Text on it is black or white by itself."
     )
     accent_color = ColorField(code="INVALID_THEME_COLOR", label="Accent colour", help_text="Lines and marks.")
+    logo = PictureField(label="Logo", help_text="A PNG or JPEG of at most 64 KiB and 2000 pixels a side.")
 
 
 class LegalSettingsInput(SectionInput):

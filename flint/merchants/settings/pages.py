@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.exceptions import ValidationError
@@ -103,13 +103,15 @@ class SettingsAdmin(ReadOnlyAdmin):
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         settings = settings_of(environment.id)
-        widgets = forms.form_of(section, section.filled(settings.sections.get(section.name, {})), environment.id)
+        kept = section.filled(settings.sections.get(section.name, {}))
+        widgets = forms.form_of(section, kept, environment.id)
         problems, meanwhile, status = [], [], 200
         if request.method == "POST":
+            typed = forms.with_pictures(section, request.POST, request.FILES, kept)
             try:
-                self._keep(request, environment, section)
+                self._keep(request, environment, section, typed)
             except FlintError as refusal:
-                widgets = forms.typed_form(section, request.POST, environment.id)
+                widgets = forms.typed_form(section, typed, kept, environment.id)
                 problems, status = forms.put_errors(widgets, _by_path(refusal, section)), 400
                 settings = settings_of(environment.id)
                 if isinstance(refusal, SettingsVersionConflict):
@@ -130,10 +132,10 @@ class SettingsAdmin(ReadOnlyAdmin):
         }
         return self._page(request, "form", status=status, **context)
 
-    def _keep(self, request: HttpRequest, environment: Environment, section: Section) -> None:
+    def _keep(self, request: HttpRequest, environment: Environment, section: Section, typed: QueryDict) -> None:
         """:raises FlintError: if what was typed does not fit, or the settings have changed since the form was made."""
-        body = forms.body_of(section, request.POST)
-        version = request.POST.get("version", "")
+        body = forms.body_of(section, typed)
+        version = typed.get("version", "")
         try:
             members = shared(section.takes).run_validation(body)
         except ValidationError as error:

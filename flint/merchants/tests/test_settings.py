@@ -88,8 +88,11 @@ def test_metadata_is_merged_pair_by_pair(api):
     assert changed(api, metadata=None)["metadata"] == {}
 
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A picture of one pixel."""
+
 EVERYTHING = {
-    "branding": {"primary_color": "#1f4fd8", "accent_color": "#AA0000"},
+    "branding": {"primary_color": "#1f4fd8", "accent_color": "#AA0000", "logo": PIXEL},
     "legal": {
         "terms_of_service_url": "https://shop.example/terms",
         "require_terms_of_service": True,
@@ -161,6 +164,10 @@ def retries(*days):
         ({"branding": {"colour": "#000000"}}, "UNKNOWN_FIELD", "branding.colour"),
         ({"branding": {"primary_color": "red"}}, "INVALID_THEME_COLOR", "branding.primary_color"),
         ({"branding": {"primary_color": 5}}, "INVALID_THEME_COLOR", "branding.primary_color"),
+        ({"branding": {"logo": "not base64!"}}, "INVALID_IMAGE", "branding.logo"),
+        ({"branding": {"logo": "R0lGODlhAQABAAAAACw="}}, "INVALID_IMAGE", "branding.logo"),
+        ({"branding": {"logo": "A" * 90_000}}, "INVALID_IMAGE", "branding.logo"),
+        ({"branding": {"logo": "data:image/png;base64," + PIXEL}}, "INVALID_IMAGE", "branding.logo"),
         ({"legal": {"contract_url": "javascript:alert(1)"}}, "INVALID_URL_SCHEME", "legal.contract_url"),
         ({"legal": {"require_terms_of_service": "yes"}}, "INVALID_BOOLEAN", "legal.require_terms_of_service"),
         ({"legal": {"require_terms_of_service": True}}, "FIELD_REQUIRED", "legal.terms_of_service_url"),

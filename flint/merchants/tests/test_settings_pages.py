@@ -1,6 +1,9 @@
 """Settings in the admin: forms by section, the same service behind them as behind the API, and who changed what."""
 
+import base64
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from flint.events.models import Event
@@ -8,6 +11,7 @@ from flint.merchants.models import Role
 from flint.merchants.settings import section_of
 from flint.merchants.settings.changing import update_settings
 from flint.merchants.settings.sections import sections
+from flint.merchants.tests.test_settings import PIXEL
 from flint.testing.staff import page, signed_in
 from flint.testing.stories import actor_in
 
@@ -191,3 +195,31 @@ def test_text_is_shown_as_text(owner, environment):
 
     assert "<script>alert(1)" not in shown
     assert "&lt;script&gt;alert(1)" in shown
+
+
+def test_a_logo_is_sent_shown_kept_and_removed(owner, environment):
+    picture = SimpleUploadedFile("logo.png", base64.b64decode(PIXEL), content_type="image/png")
+    assert save(owner, environment, "branding", logo=picture).status_code == 302
+    assert section_of(environment.id, "branding")["logo"] == PIXEL
+    assert f"data:image/png;base64,{PIXEL}" in page(owner.get(where(environment)))
+
+    assert save(owner, environment, "branding", 2, primary_color="#000000").status_code == 302
+    assert section_of(environment.id, "branding") == {
+        "primary_color": "#000000",
+        "accent_color": None,
+        "logo": PIXEL,
+    }
+
+    assert save(owner, environment, "branding", 3, **{"logo.remove": "yes"}).status_code == 302
+    assert section_of(environment.id, "branding")["logo"] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"GIF89a", "PNG or a JPEG"), (b"\x89PNG\r\n\x1a\n" + b"0" * 70_000, "at most 64 KiB")]
+)
+def test_a_file_that_is_no_logo_is_refused(owner, environment, content, words):
+    answer = save(owner, environment, "branding", logo=SimpleUploadedFile("logo.png", content))
+
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+    assert section_of(environment.id, "branding")["logo"] is None
