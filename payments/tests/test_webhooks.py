@@ -68,13 +68,43 @@ def test_a_sale_is_told_as_an_order_and_as_a_payment(environment):
 
 def test_in_two_payments_it_is_partly_paid_first_and_each_message_shows_its_own_moment(environment, api):
     order = stories.open_order(environment)
-    for amount in (4_000, 6_000):
-        acts.confirm(api, order, acts.stage(api, order, amount))
+    acts.confirm(api, order, acts.stage(api, order, 4_000), completion_behavior="partial_payment")
+    acts.pay(api, order)
 
     told = messages(environment, about="order.pa")
     assert [each["event_type"] for each in told] == ["order.partially_paid", "order.paid"]
     assert [each["data"]["outstanding_money"]["amount"] for each in told] == [6_000, 0]
     assert [len(each["data"]["order_payment_intent_ids"]) for each in told] == [1, 2]
+
+
+def test_d031_what_is_learned_late_is_told_once(environment, api):
+    order = stories.open_order(environment)
+    with acts.going_wrong(order, on="confirm", fault="lose_answer"):
+        acts.pay(api, order)
+    assert types(environment) == ["order.created"]
+
+    for minutes in (1, 2):
+        stories.sweep(at=acts.later(minutes=minutes))
+    assert sorted(types(environment)) == ["order.created", "order.paid", "payment_intent.succeeded"]
+
+
+def test_d057_answer_notice_and_sweep_together_are_told_once(environment, api):
+    """The buyer's return, the processor's notice and the sweep all learn of one payment; whoever is first is told of."""
+    order = stories.open_order(environment, total=5_900)
+    with acts.going_wrong(order, on="confirm", fault="lose_answer"):
+        acts.pay(api, order)
+    at = acts.later(minutes=1)
+    acts.at_once(
+        lambda: stories.deliver_notices(environment),
+        lambda: acts.pay(api, order),
+        lambda: stories.sweep(at=at),
+        lambda: publish(),
+        lambda: publish(),
+    )
+    stories.deliver_notices(environment)
+    stories.sweep(at=at)
+
+    assert sorted(types(environment)) == ["order.created", "order.paid", "payment_intent.succeeded"]
 
 
 def test_a_declined_payment(environment, api):
@@ -140,7 +170,9 @@ def test_a_hold_let_go(environment, api):
 
 
 def test_a_payment_without_an_order_is_told_without_one(environment, api):
-    made = api.post("/v1/payment-intents", {"amount_money": {"amount": 900, "currency": "EUR"}})
+    made = api.post(
+        "/v1/payment-intents", {"amount_money": {"amount": 900, "currency": "EUR"}, "payment_options": ["card"]}
+    )
     leg = made.data["payment_intent"]["payment_intent_id"]
     api.post(f"/v1/payment-intents/{leg}/confirm", {"payment_source_token": acts.VISA})
     deliver_notices(environment)

@@ -1,5 +1,7 @@
 """The webhook operations."""
 
+from django.http import StreamingHttpResponse
+
 from flint.api.idempotency import idempotent
 from flint.api.paging import InvalidPageToken, Page, paginate
 from flint.api.queries import ListQuery
@@ -11,6 +13,7 @@ from flint.events.api.inputs import (
     EventTypeQuery,
     ResendInput,
     SendTestInput,
+    StreamQuery,
     UpdateEndpointInput,
     WebhookEventQuery,
 )
@@ -25,6 +28,9 @@ from flint.events.api.outputs import (
 )
 from flint.events.models import WebhookEvent
 from flint.events.webhooks import endpoints, registry, resending, selectors
+from flint.events.webhooks.endpoints import InvalidEventType
+from flint.events.webhooks.publishing import open_feed
+from flint.events.webhooks.streaming import Stream
 from flint.merchants.scopes import implied
 
 READ, WRITE = "webhooks.read", "webhooks.write"
@@ -248,3 +254,31 @@ class ResendDelivery(ApiView):
             actor=request.actor,
         )
         return self.reply(attempt)
+
+
+class EventStream(ApiView):
+    """
+    What is told, as server-sent events. It is not in the document: its answer is no JSON, and lasts.
+
+    See ``flint/docs/webhooks.md``.
+    """
+
+    scopes = {"GET": (READ, WRITE)}
+    queries = {"GET": StreamQuery}
+    schema = None
+
+    def get(self, request):
+        """Open a stream, from now on or from a cursor; the environment is told of from then on."""
+        query = self.query().values
+        if "event_type" in query and query["event_type"] not in registry.types():
+            raise InvalidEventType(param="event_type")
+        open_feed(request.actor.environment_id)
+        stream = Stream(
+            request.api_key,
+            self._output(WebhookEventOutput).to_representation,
+            event_type=query.get("event_type", ""),
+            after=query.get("after_event_id") or request.headers.get("Last-Event-ID", "")[:64],
+        )
+        response = StreamingHttpResponse(stream, content_type="text/event-stream")
+        response["X-Accel-Buffering"] = "no"
+        return response

@@ -81,7 +81,31 @@ def test_a_transaction_asks_once_to_be_told_of(environment):
     assert len(started) == 1
 
 
-def test_what_is_rolled_back_is_told_to_nobody(environment):
+def test_d165_nothing_is_told_before_the_commit(environment):
+    """What is queued commits with its fact: who publishes meanwhile finds nothing, and nobody was asked to."""
+    endpoint_at(environment, URL)
+    publish()
+    found = []
+
+    def look():
+        try:
+            found.append(publishing.publish(environment.id))
+        finally:
+            connection.close()
+
+    with collecting() as started:
+        with transaction.atomic():
+            stories.open_order(environment)
+            other = threading.Thread(target=look)
+            other.start()
+            other.join()
+            assert (found, started) == ([0], [])
+        assert [task.name for task, _ in started] == [tasks.publish.name]
+    publish()
+    assert told(environment) == ["order.created"]
+
+
+def test_d165_what_is_rolled_back_is_told_to_nobody(environment):
     endpoint_at(environment, URL)
     with collecting() as started, pytest.raises(ZeroDivisionError), transaction.atomic():
         stories.open_order(environment)
