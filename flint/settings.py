@@ -22,6 +22,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
     FLINT_EXAMPLE_API_KEY the sandbox key that /examples/ sells with; else that of the demo merchant that `up` makes
     FLINT_WEBHOOK_NETWORKS  networks of yours that webhook endpoints may be in, such as 10.20.0.0/16; else public ones only
+    FLINT_WEBHOOK_STREAMS  how many streams of webhook events a web process may hold open, each on a thread of its own
     FLINT_WEBHOOKS_KEPT_DAYS  days for which it is kept what webhook endpoints were told
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them
 """
@@ -84,6 +85,7 @@ OTEL_ENDPOINT = env.str("FLINT_OTEL_ENDPOINT", default="").rstrip("/")
 OTEL_SERVICE = env.str("FLINT_OTEL_SERVICE", default="flint")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="").rstrip("/")
 NOTICES_KEPT_DAYS = env.int("FLINT_NOTICES_KEPT_DAYS", default=90)
+WEBHOOK_STREAMS = env.int("FLINT_WEBHOOK_STREAMS", default=1)
 WEBHOOKS_KEPT_DAYS = env.int("FLINT_WEBHOOKS_KEPT_DAYS", default=30)
 try:
     WEBHOOK_NETWORKS = [ipaddress.ip_network(each.strip()) for each in env.list("FLINT_WEBHOOK_NETWORKS", default=[])]
