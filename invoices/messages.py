@@ -71,7 +71,9 @@ def invoice_reminder(message: Message, language: Language) -> Letter:
         subject = say("Reminder of invoice {number}", number=number)
         heading = say("{amount} to pay", amount=amount)
         text = say("{amount} of invoice {number} is still to be paid.", amount=amount, number=number)
-        if date:
+        if date and told.invoice.collection_mode == CollectionMode.AUTOMATIC:
+            text += " " + say("It will be charged to your saved payment method on {date}.", date=date)
+        elif date:
             text += " " + say("It is due on {date}.", date=date)
     return told.letter(
         subject=subject,

@@ -159,9 +159,10 @@ def _tell(invoice_id: str, actor: Actor, at: datetime) -> list[Try]:
         look = Look(order, invoice, actor, at)
         look.tell_overdue()
         look.charge_late_fees()
-        look.remind()
         tries = look.tries()
         if not tries:
+            # What is collected by itself first, so that nobody is reminded of what is paid the same morning.
+            look.remind()
             invoice.next_action_at = look.next_at()
         look.save()
     return tries
