@@ -1,7 +1,7 @@
 """The verbs of refunds."""
 
 from refunds.services.create_refund import create_refund
-from refunds.services.credit_notes import issue_with_refund, refund_credit_note
+from refunds.services.credit_notes import CreditNoteRefundExceedsBalance, issue_with_refund, refund_credit_note
 from refunds.services.explaining import explain_refund
 from refunds.services.handling import note_paid_outside, set_aside, try_again
 from refunds.services.importing import take_in_refund
@@ -11,6 +11,7 @@ from refunds.services.surplus import refund_surplus, sweep_surplus
 from refunds.services.update_refund import update_refund
 
 __all__ = [
+    "CreditNoteRefundExceedsBalance",
     "ask_about_refund",
     "create_refund",
     "explain_refund",
