@@ -89,7 +89,7 @@ def test_d031_what_is_learned_late_is_told_once(environment, api):
 
 
 def test_d057_answer_notice_and_sweep_together_are_told_once(environment, api):
-    """The buyer's return, the processor's notice and the sweep all learn of one payment; whoever is first is told of."""
+    """The buyer's return, the processor's notice and the sweep all learn of one payment; one is told of."""
     order = stories.open_order(environment, total=5_900)
     with acts.going_wrong(order, on="confirm", fault="lose_answer"):
         acts.pay(api, order)
