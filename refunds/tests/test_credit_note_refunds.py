@@ -169,7 +169,7 @@ def test_a_refund_that_fails_frees_the_credit(api, invoice, when):
     shown = read_note(api, note)
     assert (shown["refunded_money"], shown["pending_refund_money"]) == (wire(eur(0)), wire(eur(0)))
     assert shown["latest_refund_status"] == "failed"
-    repeat = give_back(api, note, key="a")
+    repeat = give_back(api, note, key="a", reason="other")
     assert (repeat.data["refund_id"], repeat.data["status"]) == (refund.id, "failed")
     assert give_back(api, note, key="b").status_code == 201
     listed = api.get(f"/v1/credit-notes/{note['credit_note_id']}/refunds").data
