@@ -149,6 +149,7 @@ class InvoiceIssue(InvoiceRoute):
             *VERSIONED,
             *CHOSEN,
             "INVOICE_NOT_DRAFT",
+            "ORDER_ALREADY_HAS_ACTIVE_INVOICE",
             "ORDER_NOT_OPEN",
             "ORDER_ALREADY_PAID",
             "ORDER_NOT_PAYABLE",
