@@ -18,6 +18,10 @@ from flint.merchants import services as merchants
 from flint.merchants.models import ApiKey, Environment, KeyStatus, Merchant, Role, StaffMember
 from flint.merchants.scopes import FULL_ACCESS
 from flint.money import Money
+from invoices.links import link_of
+from invoices.models import Invoice
+from invoices.services.drafting import create_invoice
+from invoices.services.issuing import issue_invoice
 from orders import services as orders
 from orders.models import Customer, Order
 from payments import services as payments
@@ -58,7 +62,15 @@ def seed(known: Mapping[str, Any] | None = None) -> dict[str, Any]:
         "staff": {role.value: _staff(kestrel, role, known.get("staff", {}).get(role.value, {})) for role in ROLES},
     }
     _sell(sandbox)
+    facts["invoice_url"] = _invoice_url(sandbox)
     return facts
+
+
+def _invoice_url(sandbox: Environment) -> str:
+    """Return the link of the invoice that waits to be paid, as its buyer has it."""
+    invoices = Invoice.objects.filter(environment=sandbox, order__external_reference_id=INVOICED)
+    invoice = invoices.order_by("created_at", "id").first()
+    return link_of(invoice) if invoice else ""
 
 
 def _merchant(name: str, *, business_name: str, email: str) -> Merchant:
@@ -290,6 +302,40 @@ def _over_collected(shop: Shop) -> None:
     shop.hear_of_disputes()
 
 
+def _invoiced(shop: Shop) -> None:
+    """Billed in three parts, of which the first is due: its link is told at the start."""
+    shop.sell(
+        _line("Espresso bar for a trade fair, three days", 1, _eur(180_000)),
+        _line("Barista, per hour", 24, _eur(3_200)),
+    )
+    now = timezone.now()
+    wanted = {
+        "order_id": shop.order.id,
+        "memo": "Set-up and clean-up are included.",
+        "po_number": "FAIR-2026-118",
+        "schedule_entries": [
+            {
+                "kind": "deposit",
+                "amount_specification": {"type": "percentage", "percent": 300_000},
+                "due": {"type": "at_issue"},
+            },
+            {
+                "kind": "installment",
+                "amount_specification": {"type": "fixed", "amount_money": _eur(80_000)},
+                "due": {"type": "date", "due_at": now + timedelta(days=14)},
+            },
+            {
+                "kind": "balance",
+                "amount_specification": {"type": "remaining_balance"},
+                "due": {"type": "date", "due_at": now + timedelta(days=45)},
+            },
+        ],
+    }
+    draft = create_invoice(data=wanted, actor=shop.actor)
+    issue_invoice(invoice_id=draft.id, delivery_mode="caller_managed", actor=shop.actor)
+
+
+INVOICED = "DEMO-INVOICED"
 STORIES: dict[str, Callable[[Shop], None]] = {
     "DEMO-UNPAID": _unpaid,
     "DEMO-DECLINED-THEN-PAID": _declined_then_paid,
@@ -303,4 +349,5 @@ STORIES: dict[str, Callable[[Shop], None]] = {
     "DEMO-CLOSED": _written_off,
     "DEMO-DISPUTED": _disputed,
     "DEMO-OVER-COLLECTED": _over_collected,
+    INVOICED: _invoiced,
 }

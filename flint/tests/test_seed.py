@@ -11,7 +11,7 @@ from flint.actors import system
 from flint.events.models import Event
 from flint.merchants import selectors, services
 from flint.merchants.models import ApiKey, Merchant, StaffMember
-from flint.seed import STORIES, seed
+from flint.seed import INVOICED, STORIES, seed
 from flint.testing import stories
 from flint.testing.books import assert_books
 from orders.models import Order
@@ -42,6 +42,13 @@ def test_everything_told_lets_in():
         assert not user.is_superuser
         member = StaffMember.objects.get(user=user)
         assert (member.role, member.merchant_id) == (role, facts["merchant_id"])
+
+
+def test_its_invoice_is_there_to_be_paid(client):
+    facts = seed()
+    there = client.get("/" + facts["invoice_url"].split("/", 3)[3], follow=True)
+    assert "€770.40" in there.content.decode()
+    assert_books(named(facts, INVOICED), paid=0, outstanding=256_800)
 
 
 def test_a_second_time_changes_nothing():

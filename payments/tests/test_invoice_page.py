@@ -151,6 +151,17 @@ class TestPaying:
         assert not CheckoutSession.objects.exists()
 
 
+def test_an_older_pay_link_of_the_order_leads_to_the_invoices_checkout(api, environment, order):
+    link = api.post(f"/v1/orders/{order.id}/pay-link").data["url"]
+    invoice = in_parts(order)
+    there = Client().get(path_of(link))
+    session = CheckoutSession.objects.get()
+    assert (session.invoice_id, there["Location"].split("/")[2]) == (invoice.id, session.id)
+    stranger = Client()
+    page = stranger.get(stranger.get(path_of(link))["Location"]).content.decode()
+    assert "Pay €30.00" in page
+
+
 class TestStates:
     def test_open_and_due(self, environment, order):
         due = {"type": "absolute", "due_at": "2031-05-05T12:00:00Z"}

@@ -123,6 +123,7 @@ class Command(BaseCommand):
     def announce(self, home: Home, facts: dict) -> None:
         """Say where everything is, to people and in ``ready.json``."""
         places = [f"{name:<14} {settings.BASE_URL}{path}" for name, path in PLACES.items() if is_served(path)]
+        places += [f"{'an invoice':<14} {facts['invoice_url']}"] if facts.get("invoice_url") else []
         staff = [f"  {role:<14} {who['username']} / {who['password']}" for role, who in facts.get("staff", {}).items()]
         self.stdout.write(
             BANNER.format(

@@ -14,6 +14,7 @@ from orders.models import Order
 from orders.services.editing import OrderClosed
 from payments.models import CheckoutSession, PayLink
 from payments.models.sessions import Surface
+from payments.services.invoices.launching import open_checkout
 from payments.services.sessions.ending import open_session_of, save_counts
 from payments.services.sessions.launching import (
     CheckoutSessionAlreadyExists,
@@ -58,8 +59,10 @@ def visit_pay_link(link: PayLink, *, at: datetime) -> CheckoutSession:
     """
     Return the hosted session that collects the link's order now: the open one, or a new one.
 
-    An open session on the merchant's own page is replaced, since its buyer came here instead.
+    An open session on the merchant's own page is replaced, since its buyer came here instead. An order that an invoice
+    collects is paid in the invoice's checkout.
 
+    :raises InvoiceNotCollectible, InvoicePaymentResolving, InvoicePaymentProcessing: by the invoice that collects it.
     :raises OrderClosed, OrderAlreadyPaid, OrderNotPayable, OrderPaymentAttemptActive, CheckoutPaymentResolving,
         OrderPaymentLegCheckoutActive, ProcessorNotConfigured: if it cannot be collected at the moment.
     """
@@ -70,6 +73,8 @@ def visit_pay_link(link: PayLink, *, at: datetime) -> CheckoutSession:
             session = open_session_of(order)
         if session is not None and session.surface == Surface.HOSTED and session.expires_at > at:
             return session
+        if order.is_under_invoice:
+            return open_checkout(invoice_id=order.invoice_id, data={}, actor=actor, at=at).session
         data = {"order_id": link.order_id, **_settings_before(link.order_id)}
         if session is not None and session.surface != Surface.HOSTED and session.expires_at > at:
             data["replace_checkout_session_id"] = session.id
