@@ -23,7 +23,7 @@ QUESTIONS = phrase("If you have a question, answer this message or write to {add
 PARTS = {"deposit": phrase("Deposit"), "installment": phrase("Instalment"), "balance": phrase("Balance")}
 
 
-@says("invoice", label="Invoice")
+@says("invoice", label="Invoice", setting="invoices")
 def invoice(message: Message, language: Language) -> Letter:
     """Hand over the invoice: what it asks for, by when, and the document itself."""
     told = Told(message, language)
@@ -45,7 +45,7 @@ def invoice(message: Message, language: Language) -> Letter:
     )
 
 
-@says("invoice_reminder", label="Invoice reminder")
+@says("invoice_reminder", label="Invoice reminder", setting="invoice_reminders")
 def invoice_reminder(message: Message, language: Language) -> Letter:
     """Remind of what is still to be paid: of what is late, else of what is due, else of what is due next."""
     told = Told(message, language)

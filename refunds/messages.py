@@ -31,7 +31,7 @@ def queue_refund(order: Order, refund: Refund) -> None:
         queue(order, "refund", source_id=refund.id, recipient=recipient)
 
 
-@says("refund", label="Refund")
+@says("refund", label="Refund", setting="refunds")
 def refund(message: Message, language: Language) -> Letter:
     """Say how much comes back, for what, where to and when."""
     order, say = message.order, language.say

@@ -1,20 +1,12 @@
-"""Messages in the admin: what was sent to whom, and the page that switches kinds off."""
+"""Messages in the admin: what was sent to whom, and what could not be."""
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.contrib import admin
+from django.urls import reverse
 from django.utils.html import format_html
 
-from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, environment_badge, moment, staff_actor, words
-from flint.merchants.models import Environment
-from flint.merchants.staff import Right, access_of, environments_of
-from flint.messages.kinds import kinds, label_of
-from flint.messages.models import Message, MessageSettings
-from flint.messages.muting import mute_kinds
-
-STEM = "outbox_messagesettings"
+from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, moment, words
+from flint.messages.kinds import label_of
+from flint.messages.models import Message
 
 
 @admin.register(Message)
@@ -70,94 +62,3 @@ class MessageAdmin(ReadOnlyAdmin):
     @admin.display(description="Sent")
     def sent(self, message: Message) -> str:
         return moment(message.sent_at, message.environment.merchant.reporting_timezone)
-
-
-@admin.register(MessageSettings)
-class MessageSettingsAdmin(ReadOnlyAdmin):
-    """Which kinds of emails Flint sends in an environment, and the page where that is changed."""
-
-    right = Right.READ_SETUP
-    group = "Setup"
-    icon = "mark_email_unread"
-    title = "Email settings"
-    rank = 9
-    ordering = ("environment_id",)
-    list_display = ("environment_name", "environment_column", "muted")
-    list_display_links = ("environment_name",)
-    list_filter = (EnvironmentFilter,)
-    list_select_related = ("environment__merchant",)
-    list_before_template = "admin/outbox/message_environments.html"
-    fields = ("environment_name", "muted")
-    readonly_fields = fields
-    change_form_outer_before_template = "admin/outbox/message_kinds.html"
-
-    def extra_urls(self) -> list[URLPattern]:
-        mute = self.admin_site.admin_view(self.mute_view)
-        return [path("<str:object_id>/mute/", mute, name=f"{STEM}_mute")]
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
-        """List what was changed, and offer the environments where every kind is sent."""
-        theirs = environments_of(request.user, Right.MUTE_MESSAGES)
-        known = set(MessageSettings.objects.filter(pk__in=[each.id for each in theirs]).values_list("pk", flat=True))
-        rest = [
-            {"name": str(each), "badge": environment_badge(each), "url": reverse(f"admin:{STEM}_mute", args=[each.id])}
-            for each in theirs
-            if each.id not in known
-        ]
-        return super().changelist_view(request, {**(extra_context or {}), "unchanged": rest})
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
-    ) -> HttpResponse:
-        """Show which kinds are sent, with a button to change it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        row = self.find(request, object_id)
-        may_mute = access_of(request.user).may(Right.MUTE_MESSAGES, row.environment_id)
-        more = {"mute_url": reverse(f"admin:{STEM}_mute", args=[row.pk])} if may_mute else {}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
-
-    def mute_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask which kinds Flint sends, and keep the answer."""
-        environment = self._environment(request, object_id)
-        if request.method not in ("GET", "HEAD", "POST"):
-            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-        choices = [kind for kind in kinds.values() if kind.can_be_muted]
-        if request.method == "POST":
-            sent = set(request.POST.getlist("sent"))
-            muted = [kind.name for kind in choices if kind.name not in sent]
-            mute_kinds(muted, actor=staff_actor(request, environment.id))
-            messages.success(request, f"The emails of {environment} are as chosen.")
-            return HttpResponseRedirect(reverse(f"admin:{STEM}_changelist"))
-        found = MessageSettings.objects.filter(pk=environment.id).order_by("pk").first()
-        muted = found.muted_kinds if found else []
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"Emails of {environment}",
-            "environment": environment,
-            "choices": [(kind.name, kind.label, kind.name not in muted) for kind in choices],
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/outbox/message_kinds_form.html", context)
-
-    def _environment(self, request: HttpRequest, object_id: str) -> Environment:
-        """
-        Return the environment that an address names.
-
-        :raises Http404: if it is not the user's. :raises PermissionDenied: if they may not change its emails.
-        """
-        access = access_of(request.user)
-        if not access.may(Right.READ_SALES, object_id):
-            raise Http404("There is no such page, or it is not yours to see.")
-        if not access.may(Right.MUTE_MESSAGES, object_id):
-            raise PermissionDenied
-        return Environment.objects.select_related("merchant").get(id=object_id)
-
-    @admin.display(description="Environment")
-    def environment_name(self, row: MessageSettings) -> str:
-        return str(row.environment)
-
-    @admin.display(description="Written by the merchant")
-    def muted(self, row: MessageSettings) -> str:
-        return ", ".join(label_of(name) for name in row.muted_kinds) or "None: Flint sends them all"

@@ -1,7 +1,7 @@
 """
 The kinds of messages, and what each says. The rooms add their own:
 
-    @says("refund", label="Refund")
+    @says("refund", label="Refund", setting="refunds")
     def refund(message: Message, language: Language) -> Letter: ...
 
     @when_done("invoice")
@@ -68,23 +68,28 @@ Done = Callable[[Any, Message, datetime], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of message: what staff call it, and who writes it. One that staff ask for cannot be switched off."""
+    """
+    A kind of message: what staff call it, and who writes it.
+
+    ``setting`` is the member of the merchant's settings that says whether Flint sends it. One without always goes out:
+    somebody asked for it.
+    """
 
     name: str
     label: str
     write: Writer
-    can_be_muted: bool = True
+    setting: str = ""
 
 
 kinds: dict[str, Kind] = {}
 done: dict[str, Done] = {}
 
 
-def says(name: str, *, label: str, can_be_muted: bool = True) -> Callable[[Writer], Writer]:
+def says(name: str, *, label: str, setting: str = "") -> Callable[[Writer], Writer]:
     """Register the function that writes a kind of message. It may raise :class:`Unneeded`."""
 
     def register(writer: Writer) -> Writer:
-        kinds[name] = Kind(name, label, writer, can_be_muted)
+        kinds[name] = Kind(name, label, writer, setting)
         return writer
 
     return register

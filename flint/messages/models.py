@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from flint.errors import NotFound
 from flint.ids import PublicIdField
-from flint.records import EnvironmentQuerySet, StatefulRecord
+from flint.records import StatefulRecord
 
 
 class MessageNotFound(NotFound):
@@ -102,23 +102,3 @@ def masked(address: str) -> str:
     """Return an address with most of its name hidden."""
     name, _, domain = address.rpartition("@")
     return f"{name[:1]}•••@{domain}" if domain else ""
-
-
-class MessageSettings(models.Model):
-    """Which kinds of messages a merchant writes itself in one environment, so that Flint does not."""
-
-    environment = models.OneToOneField(
-        "merchants.Environment", on_delete=models.PROTECT, primary_key=True, related_name="+"
-    )
-    muted_kinds = ArrayField(models.CharField(max_length=32), default=list)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    objects = EnvironmentQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "message settings"
-        verbose_name_plural = "message settings"
-
-    def __str__(self) -> str:
-        return f"messages of {self.environment_id}"

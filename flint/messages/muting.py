@@ -1,42 +1,54 @@
-"""Which messages a merchant writes itself."""
+"""Which messages a merchant writes itself: a section of its settings, with a member for each kind that there is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
-from django.db import transaction
-
-from flint.actors import Actor
-from flint.errors import InvalidInput
-from flint.events import services as events
+from flint.api.fields import EnumField
+from flint.merchants.settings import Section, SectionInput, declare, section_of
+from flint.merchants.staff import Right
 from flint.messages.kinds import kinds
-from flint.messages.models import MessageSettings
+
+SECTION = "customer_email_delivery"
+FLINT, MERCHANT = "flint_sends", "merchant_sends"
 
 
-class UnknownMessageKind(InvalidInput):
-    message = "There is no such kind of message, or it is only sent when somebody asks for it."
+class EmailDeliverySettingsInput(SectionInput):
+    """Who sends each kind of email to customers."""
+
+    def get_fields(self):
+        """Return a member for each kind that there is, whichever room writes it."""
+        options = {"required": False, "allow_null": True}
+        found = (kind for kind in kinds.values() if kind.setting)
+        return {kind.setting: EnumField([FLINT, MERCHANT], label=kind.label, **options) for kind in found}
+
+
+class SentByFlint(Mapping[str, str]):
+    """The default of each kind that there is."""
+
+    def __getitem__(self, name: str) -> str:
+        if name not in set(self):
+            raise KeyError(name)
+        return FLINT
+
+    def __iter__(self) -> Iterator[str]:
+        return (kind.setting for kind in kinds.values() if kind.setting)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+declare(
+    Section(
+        SECTION,
+        "Emails to customers",
+        EmailDeliverySettingsInput,
+        defaults=SentByFlint(),
+        explanation="What the merchant sends itself, Flint does not. Links to pay go out only when somebody sends one.",
+        right=Right.MUTE_MESSAGES,
+    )
+)
 
 
 def is_muted(environment_id: str, kind: str) -> bool:
     """Whether the merchant writes this kind of message itself."""
-    return MessageSettings.objects.filter(environment_id=environment_id, muted_kinds__contains=[kind]).exists()
-
-
-def mute_kinds(names: Iterable[str], *, actor: Actor) -> MessageSettings:
-    """
-    Have Flint send none of these kinds any more in the actor's environment, and all others.
-
-    :raises UnknownMessageKind: for a kind that does not exist or cannot be switched off.
-    """
-    wanted = sorted(set(names))
-    if any(name not in kinds or not kinds[name].can_be_muted for name in wanted):
-        raise UnknownMessageKind(param="muted_kinds")
-    with transaction.atomic():
-        MessageSettings.objects.get_or_create(environment_id=actor.environment_id)
-        settings = MessageSettings.objects.select_for_update().get(environment_id=actor.environment_id)
-        if settings.muted_kinds == wanted:
-            return settings
-        settings.muted_kinds = wanted
-        settings.save(update_fields=["muted_kinds", "updated_at"])
-        events.record_apart(
-            actor.environment_id, "message_settings.updated", subject=settings, actor=actor, muted_kinds=wanted
-        )
-    return settings
+    setting = kinds[kind].setting
+    return bool(setting) and section_of(environment_id, SECTION)[setting] == MERCHANT

@@ -12,6 +12,7 @@ from flint import actors
 from flint.actors import Actor
 from flint.celery import collecting
 from flint.merchants.models import Environment
+from flint.merchants.settings.changing import update_settings
 from flint.money import Money
 from flint.testing import processors
 from flint.testing.processors import network_of
@@ -198,6 +199,12 @@ def sweep_once(*, at: datetime) -> None:
         payments.sweep(at=at)
         refunds.sweep(at=at)
         disputes.sweep(at=at)
+
+
+def merchant_sends(environment: Environment, *names: str) -> None:
+    """Have the merchant send these kinds of emails itself, and Flint all others."""
+    for chosen in (None, dict.fromkeys(names, "merchant_sends")):
+        update_settings(data={"customer_email_delivery": chosen}, actor=actor_in(environment))
 
 
 def wire(money: Money) -> dict[str, Any]:

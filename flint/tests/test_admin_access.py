@@ -31,7 +31,6 @@ SALES += ("payments_paymentmethod", "payments_paymentlink")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction", "reports_report", "orders_periodclose")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
-SETUP += ("outbox_messagesettings",)
 SETUP += ("events_webhookendpoint", "events_webhookdelivery")
 
 MAY_READ = {
@@ -51,7 +50,6 @@ MAY_ACT = {
     "orders_order_pay_address": {OWNER, SUPPORT, FINANCE},
     "payments_paymentlink_switch": {OWNER, FINANCE},
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
-    "outbox_messagesettings_mute": {OWNER, DEVELOPER},
     "payments_reconcilerun_start": {OWNER, FINANCE},
     "reports_report_new": {OWNER, FINANCE},
     "reports_report_download": {OWNER, FINANCE},
@@ -69,7 +67,7 @@ MAY_ACT = {
     "events_webhookendpoint_switch": {OWNER, DEVELOPER},
     "events_webhookdelivery_resend": {OWNER, DEVELOPER},
     "merchants_merchant_surplus": {OWNER},
-    "merchants_settings_edit": {OWNER, FINANCE},
+    "merchants_settings_edit": {OWNER, FINANCE, DEVELOPER},
     "refunds_dispute_write_off": {OWNER, FINANCE},
     "refunds_dispute_collect_again": {OWNER, FINANCE},
     "refunds_dispute_note_loss": {OWNER, FINANCE},
@@ -117,7 +115,6 @@ def rows(merchant, environment) -> dict[str, str]:
         environment=environment, customer=customer, processor="sandbox"
     )
     message = apps.get_model("outbox.Message").objects.filter(order=order).order_by("id").first()
-    apps.get_model("outbox.MessageSettings").objects.create(environment=environment)
     payout = apps.get_model("payments.Payout").objects.create(
         environment=environment,
         processor="sandbox",
@@ -184,7 +181,6 @@ def rows(merchant, environment) -> dict[str, str]:
         "payments_paymentlink": stories.payment_link(environment).id,
         "outbox_message": message.id,
         "payments_checkoutsession": stories.checkout(stories.open_order(environment)).session.id,
-        "outbox_messagesettings": environment.id,
         "payments_processornotice": notice.id,
         "refunds_refund": refund.id,
         "refunds_dispute": dispute(order, case_type="inquiry").id,

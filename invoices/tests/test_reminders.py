@@ -6,9 +6,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from flint import actors
 from flint.events.models import Event
-from flint.messages.muting import mute_kinds
 from flint.testing import stories
 from flint.testing.stories import settled
 from invoices.models import Invoice, InvoiceDelivery
@@ -151,7 +149,7 @@ def test_a_caller_who_delivers_itself_is_told_and_nothing_is_mailed(environment)
 def test_a_merchant_who_writes_reminders_itself_is_told_and_nothing_is_mailed(environment):
     invoice = due_in_ten_days(environment)
     tick(days(0))
-    mute_kinds(["invoice_reminder"], actor=actors.system(environment.id))
+    stories.merchant_sends(environment, "invoice_reminders")
 
     tick(days(7))
 

@@ -15,7 +15,7 @@ from payments.services.links.recovery import create_pay_link
 QUESTIONS = phrase("If you have a question, answer this message or write to {address}.")
 
 
-@says("receipt", label="Receipt")
+@says("receipt", label="Receipt", setting="receipts")
 def receipt(message: Message, language: Language) -> Letter:
     """Say what was bought and paid."""
     order, say = message.order, language.say
@@ -36,7 +36,7 @@ def receipt(message: Message, language: Language) -> Letter:
     )
 
 
-@says("payment_failed", label="Payment failed")
+@says("payment_failed", label="Payment failed", setting="failed_payments")
 def payment_failed(message: Message, language: Language) -> Letter:
     """Say that a bank debit did not work after all, and how the order can still be paid."""
     order, say = message.order, language.say
@@ -65,7 +65,7 @@ def payment_failed(message: Message, language: Language) -> Letter:
     )
 
 
-@says("pay_link", label="Pay link", can_be_muted=False)
+@says("pay_link", label="Pay link")
 def pay_link(message: Message, language: Language) -> Letter:
     """Say what is still owed, and where it can be paid."""
     order, say = message.order, language.say

@@ -4,7 +4,6 @@ import pytest
 from django.core import mail
 from django.urls import reverse
 
-from flint.messages.models import MessageSettings
 from flint.testing import stories
 from flint.testing.staff import page, signed_in
 from flint.testing.stories import settled
@@ -91,16 +90,14 @@ def test_what_was_sent_is_listed_and_found_by_its_address(support, environment):
 
 def test_kinds_are_switched_off_and_on_again(merchant, environment):
     owner = signed_in(merchant, "owner")
-    where = reverse("admin:outbox_messagesettings_mute", args=[environment.id])
-    assert where in page(owner.get(reverse("admin:outbox_messagesettings_changelist")))
+    where = reverse("admin:merchants_settings_edit", args=[environment.id]) + "?section=customer_email_delivery"
     shown = page(owner.get(where))
-    assert shown.count('name="sent"') == shown.count(" checked") == 3
-    owner.post(where, {"sent": ["refund", "payment_failed"]})
-    assert MessageSettings.objects.get().muted_kinds == ["receipt"]
-    assert page(owner.get(where)).count(" checked") == 2
+    assert shown.count('value="flint_sends" selected') == shown.count("<select") == 5
+    owner.post(where, {"version": 1, "receipts": "merchant_sends"})
+    assert page(owner.get(where)).count('value="merchant_sends" selected') == 1
     paid(environment)
     assert mail.outbox == []
-    owner.post(where, {"sent": ["receipt", "refund", "payment_failed"]})
+    owner.post(where, {"version": 2, "receipts": "flint_sends"})
     paid(environment)
     assert len(mail.outbox) == 1
-    assert signed_in(merchant, "support").post(where, {"sent": []}).status_code == 403
+    assert signed_in(merchant, "support").post(where, {"version": 3}).status_code == 403

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from flint.celery import collecting
 from flint.messages.models import Message
-from flint.messages.muting import mute_kinds
 from flint.testing import stories
 from flint.testing.fixtures import client_of
 from flint.testing.stories import actor_in, settled
@@ -91,7 +90,7 @@ class TestAMerchant:
 
     def test_who_writes_receipts_itself_is_told_so(self, api, environment):
         order = paid(environment)
-        mute_kinds(["receipt"], actor=actor_in(environment))
+        stories.merchant_sends(environment, "receipts")
         assert send(api, order, BOB).code == "ORDER_RECEIPT_MERCHANT_MANAGED"
 
     def test_needs_the_scope(self, environment):

@@ -7,9 +7,8 @@ from flint.languages import LANGUAGES, Language
 from flint.messages.composing import mail_of
 from flint.messages.kinds import Unneeded
 from flint.messages.models import Message
-from flint.messages.muting import mute_kinds
 from flint.testing import stories
-from flint.testing.stories import actor_in, eur, line
+from flint.testing.stories import eur, line
 from payments.tests.acts import later
 from payments.tests.mails import ADA, html_of, last_mail, paid, queued, words_of
 
@@ -66,7 +65,7 @@ def test_nothing_is_sent_of_one_that_has_failed_in_the_meantime(environment):
 
 
 def test_it_is_left_to_a_merchant_who_writes_them(environment):
-    mute_kinds(["refund"], actor=actor_in(environment))
+    stories.merchant_sends(environment, "refunds")
     given_back(environment)
     assert mail.outbox == []
 

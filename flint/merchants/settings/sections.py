@@ -78,7 +78,7 @@ def declare(section: Section) -> Section:
 
     :raises LookupError: if a default is for no member.
     """
-    if unknown := set(section.defaults) - set(section.members):
+    if unknown := set(section.defaults) - set(section.takes().fields):
         raise LookupError(f"The section {section.name} has no {', '.join(sorted(unknown))}.")
     sections[section.name] = section
     shared.cache_clear()

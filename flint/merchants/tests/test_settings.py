@@ -106,6 +106,13 @@ EVERYTHING = {
         "tax_ids": [{"type": "eu_vat", "value": "DE123456789", "country": "DE"}],
     },
     "receipts": {"footer": "Come again."},
+    "customer_email_delivery": {
+        "receipts": "flint_sends",
+        "refunds": "merchant_sends",
+        "failed_payments": "merchant_sends",
+        "invoices": "flint_sends",
+        "invoice_reminders": "merchant_sends",
+    },
     "checkout": {
         "default_expires_in_seconds": 3_600,
         "enabled_payment_options": ["card"],
@@ -186,6 +193,16 @@ def retries(*days):
         ({"receipts": {"footer": "x" * 501}}, "VALUE_TOO_LONG", "receipts.footer"),
         ({"receipts": {"footer": "a\x00b"}}, "INVALID_JSON", None),
         ({"receipts": {"footer": "\ud800"}}, "INVALID_JSON", None),
+        (
+            {"customer_email_delivery": {"receipts": "nobody"}},
+            "INVALID_REQUEST",
+            "customer_email_delivery.receipts",
+        ),
+        (
+            {"customer_email_delivery": {"pay_links": "flint_sends"}},
+            "UNKNOWN_FIELD",
+            "customer_email_delivery.pay_links",
+        ),
         ({"checkout": {"default_expires_in_seconds": 59}}, "INVALID_EXPIRATION", "checkout.default_expires_in_seconds"),
         (
             {"checkout": {"default_expires_in_seconds": 86_401}},
@@ -345,7 +362,7 @@ def test_a_place_or_a_device_has_no_settings_of_its_own(api):
 def test_every_default_is_what_a_request_could_choose(name):
     section = sections[name]
 
-    assert section.takes().run_validation(dict(section.defaults)) == section.defaults
+    assert section.takes().run_validation(dict(section.defaults)) == dict(section.defaults)
 
 
 @pytest.mark.django_db(transaction=True)

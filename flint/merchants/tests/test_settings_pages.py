@@ -18,7 +18,7 @@ from flint.testing.stories import actor_in
 MAY_CHANGE = {
     Role.OWNER: set(sections),
     Role.FINANCE: {"invoices"},
-    Role.DEVELOPER: set(),
+    Role.DEVELOPER: {"customer_email_delivery"},
     Role.SUPPORT: set(),
 }
 

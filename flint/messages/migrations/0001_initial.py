@@ -18,19 +18,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='MessageSettings',
-            fields=[
-                ('environment', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='merchants.environment')),
-                ('muted_kinds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=32), default=list, size=None)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-            ],
-            options={
-                'verbose_name': 'message settings',
-                'verbose_name_plural': 'message settings',
-            },
-        ),
-        migrations.CreateModel(
             name='Message',
             fields=[
                 ('created_at', models.DateTimeField(auto_now_add=True)),
