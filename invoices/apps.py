@@ -6,5 +6,5 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         """Have invoices follow what their orders stand at."""
-        from invoices import messages, settings, telling  # noqa: F401
+        from invoices import accounting, messages, settings, telling  # noqa: F401
         from invoices.services import clock, delivering, following  # noqa: F401
