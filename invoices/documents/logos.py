@@ -1,25 +1,15 @@
-"""A merchant's logo as its documents show it: kept by the digest of its bytes, as it was when they were made."""
+"""
+A merchant's logo on documents: chosen as bytes, never by address, so that nothing is fetched from anywhere to render one.
+
+It is kept by its digest, so that a snapshot only has to name it.
+"""
 
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from flint.pictures import format_of, read_picture
+from flint.pictures import mime_type_of, read_picture
 from invoices.models.logos import DocumentLogo
-
-__all__ = ["format_of", "freeze_branding", "keep_logo", "logo_of"]
-
-
-def keep_logo(environment_id: str, encoded: str | None) -> str:
-    """Keep a logo for the documents that are going to show it; return its digest, empty if there is none."""
-    if not encoded:
-        return ""
-    content = read_picture(encoded)
-    digest = hashlib.sha256(content).hexdigest()
-    DocumentLogo.objects.bulk_create(
-        [DocumentLogo(environment_id=environment_id, digest=digest, content=content)], ignore_conflicts=True
-    )
-    return digest
 
 
 def freeze_branding(environment_id: str, branding: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,8 +18,25 @@ def freeze_branding(environment_id: str, branding: Mapping[str, Any]) -> dict[st
     return {**looks, "logo": keep_logo(environment_id, branding.get("logo"))}
 
 
+def keep_logo(environment_id: str, encoded: str | None) -> str:
+    """Keep a logo for the documents that are going to show it; return its digest, empty if there is none."""
+    if not encoded:
+        return ""
+    content = read_picture(encoded)
+    digest = hashlib.sha256(content).hexdigest()
+    if not DocumentLogo.objects.filter(environment_id=environment_id, digest=digest).exists():
+        logo = DocumentLogo(environment_id=environment_id, digest=digest, content=content)
+        DocumentLogo.objects.bulk_create([logo], ignore_conflicts=True)
+    return digest
+
+
 def logo_of(environment_id: str, digest: str) -> bytes | None:
     """Return the bytes of a logo that was kept."""
     if not digest:
         return None
     return bytes(DocumentLogo.objects.only("content").get(environment_id=environment_id, digest=digest).content)
+
+
+def format_of(content: bytes) -> str:
+    """Return what kind of picture a logo is, as typst calls it."""
+    return "png" if mime_type_of(content) == "image/png" else "jpg"
