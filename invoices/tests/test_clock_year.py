@@ -214,7 +214,7 @@ def test_a_year_in_three_time_zones(year, environment):
     reminders = sum(what.startswith("reminder") for told in expected.values() for _, what in told)
     facts = InvoiceDelivery.objects.filter(delivery_type="reminder").values_list("status", flat=True)
     assert list(facts) == ["sent"] * reminders
-    assert len(mail.outbox) == reminders + len(expected)
+    assert sum("nvoice" in letter.subject for letter in mail.outbox) == reminders + len(expected)
     for invoice in Invoice.objects.select_related("order"):
         assert invoice.next_action_at is None, invoice.next_action_at
         assert_books(invoice.order)
