@@ -45,7 +45,7 @@ def sweep_deliveries() -> int:
 
 @shared_task(name="flint.events.tasks.erase_payloads", acks_late=True)
 def erase_payloads() -> int:
-    """Erase what events told once it has been kept long enough."""
+    """Erase what events told once it has been kept long enough, and stop telling where nobody listens any more."""
     from flint.events.webhooks import keeping
 
-    return keeping.erase_payloads()
+    return keeping.erase_payloads() + keeping.close_feeds()

@@ -87,7 +87,8 @@ class Event(models.Model):
                 when=pgtrigger.Before,
                 func="""
                     NEW.is_awaited := EXISTS (
-                        SELECT FROM events_webhookfeed feed WHERE feed.environment_id = NEW.environment_id
+                        SELECT FROM events_webhookfeed feed
+                        WHERE feed.environment_id = NEW.environment_id AND feed.is_open
                     );
                     IF NEW.is_awaited THEN
                         INSERT INTO events_untoldevent (event_id, environment_id, tries, error)

@@ -25,17 +25,19 @@ class WebhookEventNotFound(NotFound):
 
 class WebhookFeed(models.Model):
     """
-    Says that somebody listens to an environment: since it was opened, what happens there is told.
+    Says whether somebody listens to an environment: while it is open, what happens there is told.
 
-    ``position`` numbers what was told, without gaps. Whoever publishes holds this row's lock, so that a reader that has
-    seen one number has seen all those before it.
+    It opens with the first endpoint or stream, and closes when there has been neither for a week; ``listened_at`` is
+    when somebody last came. ``position`` numbers what was told, without gaps. Whoever publishes holds this row's lock,
+    so that a reader that has seen one number has seen all those before it.
     """
 
     environment = models.OneToOneField(
         "merchants.Environment", on_delete=models.PROTECT, primary_key=True, related_name="+"
     )
+    is_open = models.BooleanField(default=True)
     position = models.BigIntegerField(default=0)
-    opened_at = models.DateTimeField(auto_now_add=True)
+    listened_at = models.DateTimeField()
 
     objects = EnvironmentQuerySet.as_manager()
 

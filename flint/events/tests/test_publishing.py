@@ -14,7 +14,7 @@ from flint.events import services as events
 from flint.events import tasks
 from flint.events.models import Event, UntoldEvent, WebhookDelivery, WebhookEvent
 from flint.events.tests.telling import endpoint_at, listen, publish, tell, told
-from flint.events.webhooks import publishing, registry
+from flint.events.webhooks import endpoints, keeping, publishing, registry
 from flint.testing import stories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -249,3 +249,24 @@ def test_a_request_is_named_and_the_background_is_not(api, environment):
     assert asked.request_id == "my-request"
     assert '"request":{"id":"my-request","idempotency_key":"my-key"}' in asked.body
     assert '"request":null' in by_itself.body
+
+
+def test_where_nobody_listens_any_more_telling_ends_and_begins_again(environment):
+    endpoint, _ = endpoint_at(environment, URL)
+    at = timezone.now() + timedelta(days=8)
+    assert keeping.close_feeds(at=at) == 0
+    stories.open_order(environment)
+    publish()
+
+    endpoints.delete_endpoint(webhook_endpoint_id=endpoint.id, actor=actors.system(environment.id))
+    assert keeping.close_feeds(at=timezone.now() + timedelta(days=6)) == 0
+    assert keeping.close_feeds(at=at) == 1
+    publish()
+    stories.open_order(environment)
+    assert not UntoldEvent.objects.exists()
+
+    endpoint_at(environment, URL)
+    stories.open_order(environment)
+    publish()
+    assert told(environment) == ["order.created"] * 2
+    assert list(WebhookEvent.objects.order_by("position").values_list("position", flat=True)) == [1, 2]

@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from flint.events.models import WebhookDeliveryAttempt, WebhookEvent
+from flint.events.models import WebhookDeliveryAttempt, WebhookEndpoint, WebhookEvent, WebhookFeed
 
 BATCH = 5_000
+NOBODY_FOR = timedelta(days=7)
 
 
 def erase_payloads(*, at: datetime | None = None, batch: int = BATCH) -> int:
@@ -22,3 +24,10 @@ def erase_payloads(*, at: datetime | None = None, batch: int = BATCH) -> int:
     WebhookDeliveryAttempt.objects.filter(id__in=answered).update(response_body_excerpt="", response_headers={})
     old = WebhookEvent.objects.filter(published_at__lt=before).exclude(body="")
     return WebhookEvent.objects.filter(id__in=old.order_by("published_at").values("id")[:batch]).update(body="")
+
+
+def close_feeds(*, at: datetime | None = None) -> int:
+    """Stop telling where there is no endpoint and nobody has come to listen for a week; return how many closed."""
+    before = (at or timezone.now()) - NOBODY_FOR
+    endpoints = WebhookEndpoint.objects.filter(environment_id=OuterRef("environment_id"), deleted_at__isnull=True)
+    return WebhookFeed.objects.filter(~Exists(endpoints), is_open=True, listened_at__lt=before).update(is_open=False)

@@ -27,9 +27,12 @@ BATCH = 50
 FIRST_RETRY, SLOWEST_RETRY = timedelta(seconds=10), timedelta(hours=1)
 
 
-def open_feed(environment_id: str) -> None:
+def open_feed(environment_id: str, *, at: datetime | None = None) -> None:
     """Have what happens in an environment told from now on. Whoever adds an endpoint or a reader calls this first."""
-    WebhookFeed.objects.get_or_create(environment_id=environment_id)
+    at = at or timezone.now()
+    _, is_new = WebhookFeed.objects.get_or_create(environment_id=environment_id, defaults={"listened_at": at})
+    if not is_new:
+        WebhookFeed.objects.filter(environment_id=environment_id).update(is_open=True, listened_at=at)
 
 
 def publish_waiting(*, at: datetime | None = None) -> int:
