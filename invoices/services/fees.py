@@ -159,7 +159,6 @@ def assess_locked(order: Order, invoice: Invoice, fee: Assessable, *, actor: Act
             assessed_at=at,
         )
         row.save(force_insert=True)
-        _count(invoice)
         edit.tell("invoice.late_fee_assessed", invoice, **_told(row, row.amount, invoice))
     return row
 
@@ -191,7 +190,6 @@ def waive_late_fee(
         with editing_locked(order, actor=actor) as edit:
             _lower(edit, fee.charge_id, unpaid)
             fee.save(update_fields=["waived_amount", "waived_at", "waiver_reason", "updated_at"])
-            _count(invoice)
             edit.tell("invoice.late_fee_waived", invoice, **_told(fee, unpaid, invoice))
     return Invoice.objects.get(id=invoice_id)
 
@@ -212,12 +210,7 @@ def _has_entry(invoice: Invoice, entry_id: str) -> bool:
     return InvoiceScheduleEntry.objects.filter(invoice_id=invoice.pk, id=entry_id).exists()
 
 
-def _count(invoice: Invoice) -> None:
-    """Count the change in the invoice's version, before the edit is priced and the invoice follows."""
-    invoice.version += 1
-    invoice.save(update_fields=["version", "updated_at"])
-
-
 def _told(fee: InvoiceLateFee, amount: int, invoice: Invoice) -> dict[str, Any]:
-    told = {"invoice_late_fee_id": fee.id, "amount": amount, "version": invoice.version}
+    # Its version is counted when it follows the order, right after.
+    told = {"invoice_late_fee_id": fee.id, "amount": amount, "version": invoice.version + 1}
     return {**told, "invoice_schedule_entry_id": fee.schedule_entry_id} if fee.schedule_entry_id else told
