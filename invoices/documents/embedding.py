@@ -5,7 +5,7 @@ that nothing before it moves.
 
 import re
 
-XMP = re.compile(rb"(\d+) 0 obj\s*<<(.*?)>>\s*stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
+OBJECT = re.compile(rb"(\d+) 0 obj\b")
 
 STATED = """<rdf:Description rdf:about="" xmlns:fx="urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#">\
 <fx:DocumentType>INVOICE</fx:DocumentType><fx:DocumentFileName>{file}</fx:DocumentFileName>\
@@ -36,14 +36,16 @@ def with_metadata(pdf: bytes, *, file: str, profile: str, version: str) -> bytes
 
     :raises UnexpectedPdf: if there are no metadata to add to.
     """
-    found = next((each for each in XMP.finditer(pdf) if SCHEMAS in each[3] and b"</rdf:RDF>" in each[3]), None)
-    if found is None:
+    begin, end = pdf.find(b"<?xpacket begin"), pdf.find(b"endstream", pdf.find(b"<?xpacket end"))
+    objects = OBJECT.findall(pdf, 0, begin) if begin > 0 else []
+    kept = pdf[begin:end].rstrip() if objects else b""
+    if SCHEMAS not in kept or b"</rdf:RDF>" not in kept:
         raise UnexpectedPdf
     properties = "".join(PROPERTY.format(name=name, description=said) for name, said in PROPERTIES.items())
     stated = STATED.format(file=file, profile=profile, version=version)
-    metadata = found[3].replace(SCHEMAS, SCHEMAS + SCHEMA.format(properties=properties).encode(), 1)
+    metadata = kept.replace(SCHEMAS, SCHEMAS + SCHEMA.format(properties=properties).encode(), 1)
     metadata = metadata.replace(b"</rdf:RDF>", stated.encode() + b"</rdf:RDF>", 1)
-    number = int(found[1])
+    number, pdf = int(objects[-1]), pdf.rstrip() + b"\n"
     start = len(pdf)
     head = f"{number} 0 obj\n<< /Type /Metadata /Subtype /XML /Length {len(metadata)} >>\nstream\n"
     changed = head.encode() + metadata + b"\nendstream\nendobj\n"

@@ -1,5 +1,5 @@
 """
-A merchant's logo on documents: chosen as bytes, never by address, so that nothing is fetched from anywhere to render one.
+A merchant's logo on documents: chosen as bytes, never by address, so that nothing is fetched to render one.
 
 It is kept by its digest, so that a snapshot only has to name it.
 """
@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from flint.pictures import mime_type_of, read_picture
+from flint.pictures import read_picture
 from invoices.models.logos import DocumentLogo
 
 
@@ -35,8 +35,3 @@ def logo_of(environment_id: str, digest: str) -> bytes | None:
     if not digest:
         return None
     return bytes(DocumentLogo.objects.only("content").get(environment_id=environment_id, digest=digest).content)
-
-
-def format_of(content: bytes) -> str:
-    """Return what kind of picture a logo is, as typst calls it."""
-    return "png" if mime_type_of(content) == "image/png" else "jpg"

@@ -15,8 +15,8 @@ from babel.numbers import format_decimal
 
 from flint.languages import LANGUAGES, Language, phrase
 from flint.money import Money
+from flint.pictures import format_of
 from invoices.documents.fonts import FAMILIES, writable
-from invoices.documents.logos import format_of
 from invoices.documents.sources import TAX, Source, sources_of
 
 Words = dict[str, Any]
