@@ -18,7 +18,13 @@ class Right(StrEnum):
     """Write off what a dispute took, or have it collected again."""
     ADD_NOTE = "add_note"
     SEND_MESSAGES = "send_messages"
-    """Email a receipt again, or a link to pay."""
+    """Email a receipt or an invoice again, a reminder, or a link to pay."""
+    ISSUE_INVOICE = "issue_invoice"
+    """Draft an invoice, issue it, take it back, charge or waive its late fees, and give it another link."""
+    WRITE_OFF_INVOICE = "write_off_invoice"
+    """Give up on what an invoice still asks for."""
+    RECORD_PAYMENT = "record_payment"
+    """Record money that came in outside Flint, and take that back."""
     CLOSE_CHECKOUT = "close_checkout"
     """End the checkout that a buyer was given."""
     SWITCH_LINK = "switch_link"
@@ -59,6 +65,9 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
             Right.READ_SALES,
             Right.REFUND,
             Right.DECIDE_DISPUTE,
+            Right.ISSUE_INVOICE,
+            Right.WRITE_OFF_INVOICE,
+            Right.RECORD_PAYMENT,
             Right.ADD_NOTE,
             Right.SEND_MESSAGES,
             Right.CLOSE_CHECKOUT,

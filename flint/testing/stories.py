@@ -16,9 +16,10 @@ from flint.merchants.settings.changing import update_settings
 from flint.money import Money
 from flint.testing import processors
 from flint.testing.processors import network_of
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoicePaymentTerm
 from invoices.services.drafting import create_invoice
 from invoices.services.issuing import Issued, issue_invoice
+from invoices.services.terms import create_term
 from orders.models import Customer, Order
 from orders.services import create_order
 from payments import inbound
@@ -96,6 +97,12 @@ def payment_link(environment: Environment, **data: Any) -> PaymentLink:
     """Make a payment link that offers one line, or what ``data`` of a validated request says."""
     wanted = {"name": "Sale", "payment_link_type": "standard", "line_items": [line(1_200, name="Mug")], **data}
     return create_link(data=wanted, actor=actor_in(environment))
+
+
+def payment_term(environment: Environment, *, days: int = 14, **data: Any) -> InvoicePaymentTerm:
+    """Make a payment term, due so many days after issue, or as ``data`` of a validated request says."""
+    wanted = {"name": f"{days} days", "calculation": {"type": "net_days", "days": days}, **data}
+    return create_term(data=wanted, actor=actor_in(environment))
 
 
 def draft_invoice(order: Order, **data: Any) -> Invoice:

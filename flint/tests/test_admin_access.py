@@ -27,7 +27,7 @@ OWNER, FINANCE, SUPPORT, DEVELOPER = Role.OWNER, Role.FINANCE, Role.SUPPORT, Rol
 ALL = frozenset(Role)
 SALES = ("orders_order", "orders_customer", "payments_paymentintent", "payments_processornotice", "refunds_refund")
 SALES += ("outbox_message", "payments_checkoutsession", "refunds_dispute")
-SALES += ("payments_paymentmethod", "payments_paymentlink")
+SALES += ("payments_paymentmethod", "payments_paymentlink", "invoices_invoice", "invoices_invoicepaymentterm")
 RECONCILIATION = ("payments_reconcilerun", "payments_reconciledifference")
 BALANCE = ("payments_payout", "payments_balancetransaction", "reports_report", "orders_periodclose")
 SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "stripe_processor_stripeaccount")
@@ -49,6 +49,15 @@ MAY_ACT = {
     "orders_order_pay_link": {OWNER, SUPPORT, FINANCE},
     "orders_order_pay_address": {OWNER, SUPPORT, FINANCE},
     "payments_paymentlink_switch": {OWNER, FINANCE},
+    "orders_order_invoice": {OWNER, FINANCE},
+    **{
+        f"invoices_invoice_{act}": {OWNER, FINANCE}
+        for act in ("issue", "void", "write_off", "late_fee", "waive_fee", "new_link")
+    },
+    **{f"invoices_invoice_{act}": {OWNER, FINANCE} for act in ("record_payment", "reverse_payment")},
+    **{f"invoices_invoice_{act}": {OWNER, SUPPORT, FINANCE} for act in ("send", "remind")},
+    "invoices_invoicepaymentterm_new": {OWNER, FINANCE},
+    "invoices_invoicepaymentterm_archive": {OWNER, FINANCE},
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
     "payments_reconcilerun_start": {OWNER, FINANCE},
     "reports_report_new": {OWNER, FINANCE},
@@ -179,6 +188,8 @@ def rows(merchant, environment) -> dict[str, str]:
         "payments_paymentintent": order.payment_intents.get().id,
         "payments_paymentmethod": method.id,
         "payments_paymentlink": stories.payment_link(environment).id,
+        "invoices_invoice": stories.issued_invoice(stories.open_order(environment)).invoice.id,
+        "invoices_invoicepaymentterm": stories.payment_term(environment).id,
         "outbox_message": message.id,
         "payments_checkoutsession": stories.checkout(stories.open_order(environment)).session.id,
         "payments_processornotice": notice.id,

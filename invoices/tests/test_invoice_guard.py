@@ -141,8 +141,8 @@ def test_a_draft_has_no_number_and_an_issued_one_has(environment):
 
 def test_a_late_fee_is_owed_by_its_order(environment, invoice):
     said = refusal_of(
-        "INSERT INTO invoices_invoicelatefee (id, environment_id, invoice_id, charge_id, base_outstanding_amount, amount,"
-        " waived_amount, written_off_amount, policy, assessed_at, waiver_reason, created_at, updated_at)"
+        "INSERT INTO invoices_invoicelatefee (id, environment_id, invoice_id, charge_id, base_outstanding_amount,"
+        " amount, waived_amount, written_off_amount, policy, assessed_at, waiver_reason, created_at, updated_at)"
         " VALUES ('ilf_1', %(environment)s, %(invoice)s, 'och_1', 1, 500, 0, 0, '{}', now(), '', now(), now())",
         environment=environment.id,
         invoice=invoice.id,

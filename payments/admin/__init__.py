@@ -1,6 +1,6 @@
 """Payments in the admin: their part of the order page, a page each, and the work list of what processors told us."""
 
-from payments.admin import checkout, messages  # noqa: F401
+from payments.admin import checkout, invoices, messages  # noqa: F401
 from payments.admin.balances import BalanceTransactionAdmin, PayoutAdmin
 from payments.admin.links import PaymentLinkAdmin
 from payments.admin.methods import PaymentMethodAdmin
