@@ -8,11 +8,16 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.text import wrap
 
+from flint.colours import VISIBLE, contrast, readable_on
 from flint.languages import Language
+from flint.merchants.logos import logo_path
+from flint.merchants.settings import section_of
 from flint.messages.kinds import Letter, kinds
 from flint.messages.models import Message
 
 WIDTH = 72
+BLUE = "#1f4fd8"
+"""The button's colour where the merchant chose none."""
 
 
 def mail_of(message: Message) -> EmailMultiAlternatives:
@@ -28,6 +33,7 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
         "letter": letter,
         "language": language,
         "merchant": merchant,
+        **look_of(message.environment_id),
         "support": merchant.support_email or merchant.email,
         "is_test": not message.environment.is_live,
     }
@@ -50,6 +56,16 @@ def mail_of(message: Message) -> EmailMultiAlternatives:
     for each in letter.attachments:
         mail.attach(one_line(each.name), each.read(), each.mime_type)
     return mail
+
+
+def look_of(environment_id: str) -> dict[str, str]:
+    """Return the colours of the button, and the whole address of the merchant's logo."""
+    branding = section_of(environment_id, "branding")
+    primary = branding["primary_color"] or BLUE
+    edge = primary if contrast(primary, "#ffffff") >= VISIBLE else readable_on(primary)
+    path = logo_path(environment_id, branding)
+    logo = f"{settings.BASE_URL}{path}" if path else ""
+    return {"primary": primary, "on_primary": readable_on(primary), "edge": edge, "logo": logo}
 
 
 def one_line(text: str) -> str:

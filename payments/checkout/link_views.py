@@ -15,6 +15,8 @@ from flint import actors
 from flint.actors import Actor
 from flint.errors import FlintError
 from flint.languages import NAMES, Language, language_of
+from flint.merchants.logos import logo_path
+from flint.merchants.settings import section_of
 from orders.collecting import OrderPaymentAttemptActive
 from orders.services.editing import OrderClosed
 from payments import services
@@ -30,6 +32,7 @@ from payments.models import CheckoutSession, PayLink, PaymentAttempt, PaymentLin
 from payments.services.asking import ask_about_attempt
 from payments.services.links.context import new_context
 from payments.services.links.limiting import count_resolve
+from payments.services.links.looks import theme_of
 from payments.services.links.recovery import find_pay_link, visit_pay_link
 from payments.services.links.resolving import resolve_link
 from payments.services.sessions.ending import CheckoutPaymentResolving
@@ -76,7 +79,7 @@ def qr_code(request: HttpRequest, short: str) -> HttpResponse:
 @require_GET
 def link_theme(request: HttpRequest, short: str) -> HttpResponse:
     """Give the merchant's colours as a stylesheet: the page allows no style of its own in its text."""
-    response = HttpResponse(stylesheet(_link(short).settings.get("theme", {})), content_type="text/css")
+    response = HttpResponse(stylesheet(theme_of(_link(short))), content_type="text/css")
     response["Cache-Control"] = "public, max-age=60"
     return response
 
@@ -156,10 +159,13 @@ def _form(request: HttpRequest, link: PaymentLink, language: Language, error: st
     picture = link.image or {}
     origin = origin_of(picture.get("source_url", ""))
     choices = choices_of(link, language, typed)
+    branding = section_of(link.environment_id, "branding")
     # What the error is about is marked; one that is about no control of the form stands above it alone.
     context = {
         "link": link,
         "merchant": link.environment.merchant,
+        "theme": theme_of(link, branding),
+        "logo": logo_path(link.environment_id, branding),
         "language": language,
         "languages": NAMES.items(),
         "picture": picture if origin else None,

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from flint.languages import NAMES, Language
+from flint.merchants.logos import logo_path
+from flint.merchants.settings import section_of
 from payments.checkout.forms import WRITTEN_BACK
 from payments.checkout.links import links_of
 from payments.checkout.page import Page
@@ -36,6 +38,7 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
         "session": session,
         "order": order,
         "merchant": session.environment.merchant,
+        "logo": logo_path(session.environment_id, section_of(session.environment_id, "branding")),
         "language": page.language,
         "languages": NAMES.items(),
         "typed": typed,

@@ -7,6 +7,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from flint.languages import NAMES, language_of
+from flint.merchants.logos import logo_path
+from flint.merchants.settings import section_of
 from payments.checkout.links import Link, adds_links
 from payments.checkout.page import Page
 from payments.checkout.policy import guarded
@@ -27,6 +29,7 @@ def show_receipt(request: HttpRequest, token: str) -> HttpResponse:
     context = {
         "order": order,
         "merchant": merchant,
+        "logo": logo_path(order.environment_id, section_of(order.environment_id, "branding")),
         "support": merchant.support_email or merchant.email,
         "language": language,
         "languages": NAMES.items(),

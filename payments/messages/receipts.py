@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from flint.languages import Language
+from flint.merchants.settings import section_of
 from flint.messages.kinds import Row
 from orders.models import Order
 from payments.checkout.summary import lines_of
@@ -23,6 +24,7 @@ class Receipt:
     lines: Sequence[Row]
     sums: Sequence[Row]
     facts: Sequence[Row]
+    footer: str = ""
 
 
 def is_available(order: Order) -> bool:
@@ -37,6 +39,7 @@ def receipt_of(order: Order, language: Language) -> Receipt:
         lines=[] if order.is_hidden else lines_of(order, language),
         sums=_sums(order, language),
         facts=_facts(order, language),
+        footer=section_of(order.environment_id, "receipts")["footer"] or "",
     )
 
 

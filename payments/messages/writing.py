@@ -32,7 +32,7 @@ def receipt(message: Message, language: Language) -> Letter:
         facts=shown.facts,
         button=say("Show the receipt"),
         url=receipt_url(order, language),
-        closing=[questions(message, language)],
+        closing=[*shown.footer.splitlines(), questions(message, language)],
     )
 
 

@@ -31,6 +31,7 @@ from payments.api.sessions.outputs import (
 from payments.models import PaymentLink
 from payments.models.links import LinkStatus, LinkType, money_in
 from payments.services.links.context import Context
+from payments.services.links.looks import theme_of
 
 
 class KeptMoneyField(CodedField):
@@ -180,7 +181,7 @@ def public_view(link: PaymentLink, context: Context) -> dict[str, Any]:
             for line in link.line_items
         ],
         "merchant_name": str(link.environment.merchant),
-        "checkout_theme": link.settings.get("theme"),
+        "checkout_theme": theme_of(link) or None,
         "remaining_quantity": left,
         "is_sold_out": left == 0 if left is not None else None,
     }
