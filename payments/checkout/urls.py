@@ -16,6 +16,7 @@ urlpatterns = [
     path("checkout/<str:session_id>/<str:launch_secret>", views.launch, name="checkout_launch"),
     path("invoices/<str:invoice_id>", invoices.show, name="invoice"),
     path("invoices/<str:invoice_id>/pay", invoices.pay, name="invoice_pay"),
+    path("invoices/<str:invoice_id>/state", invoices.state, name="invoice_state"),
     path("invoices/<str:invoice_id>/pdf", invoices.pdf, name="invoice_pdf"),
     path("invoices/<str:invoice_id>/theme.css", invoices.theme, name="invoice_theme"),
     path(

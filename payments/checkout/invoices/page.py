@@ -66,6 +66,11 @@ class InvoicePage:
     remit_to: Sequence[str] = ()
 
     @property
+    def mark(self) -> str:
+        """What can be told apart of the state by a script: as long as it stays the same, so does the page."""
+        return f"{self.state} {self.invoice.version} {self.headline}"
+
+    @property
     def watches(self) -> bool:
         """Whether something from outside may change it soon."""
         return self.state in ("processing", "debit")
@@ -125,7 +130,9 @@ def _why(page: InvoicePage, asked: Asked, amounts: InvoiceAmounts) -> tuple[str,
     if asked.is_overdue:
         return say("This invoice is overdue"), (say("It was due on {day}.", day=_day(page, due_at)) if due_at else "")
     title = say("A part of this invoice is paid") if amounts.net_paid else say("This invoice is open")
-    if following and not asked.currently_due:
+    if following and asked.currently_due:
+        return title, say("The next part is due on {day}.", day=_day(page, due_at))
+    if following:
         return title, say("Nothing is due before {day}. You can pay the next part already.", day=_day(page, due_at))
     return title, say("It is due on {day}.", day=_day(page, due_at)) if due_at else ""
 

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -62,6 +62,13 @@ def show(request: HttpRequest, invoice_id: str) -> HttpResponse:
     if request.method == "GET":
         note_viewed(visit.invoice, actor=visit.buyer)
     return _shown(request, visit)
+
+
+@for_buyers
+@require_GET
+def state(request: HttpRequest, invoice_id: str) -> HttpResponse:
+    """Tell a script how the page stands, so that it is loaded again only when there is something new."""
+    return JsonResponse({"mark": page_of(visit_of(request, invoice_id), language_of(request)).mark})
 
 
 @for_buyers

@@ -20,7 +20,8 @@ MEMO = "Thank you for coming to us.\nThe beans were roasted on Tuesday."
 
 def bill(shop: Any, **data: Any) -> dict[str, Any]:
     """Have the merchant bill an order of 54.30 to Ada, and return the invoice."""
-    ada = shop.api.post("/v1/customers", {"name": "Ada Lovelace", "email": "ada@buyer.example"})
+    email = f"ada{Order.objects.count()}@buyer.example"
+    ada = shop.api.post("/v1/customers", {"name": "Ada Lovelace", "email": email})
     order_id = shop.order(customer_id=ada.data["customer_id"])
     made = shop.api.post("/v1/invoices", {"order_id": order_id, "memo": MEMO, "po_number": "PO-77", **data})
     assert made.status_code == 201, made.content
