@@ -245,20 +245,3 @@ class ManualPaymentInput(Input):
     note = StrictString(min_length=0, max_length=NOTE_LENGTH, required=False, code_too_long="NOTE_TOO_LONG")
     external_reference_id = ExternalReferenceField(required=False)
     expected_version = StrictInteger(minimum=1, required=False, code="INVALID_EXPECTED_VERSION")
-
-
-class AssessLateFeeInput(Input):
-    """For which part of the schedule; the first that is late if none is named."""
-
-    invoice_schedule_entry_id = IdField("ise", required=False)
-
-
-class WaiveLateFeeInput(Input):
-    """Why the fee is waived; never shown to the buyer."""
-
-    reason_message = StrictString(
-        max_length=NOTE_LENGTH,
-        code_required="INVALID_INVOICE_LATE_FEE_REASON",
-        code_too_long="NOTE_TOO_LONG",
-        code_null="INVALID_INVOICE_LATE_FEE_REASON",
-    )

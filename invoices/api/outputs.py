@@ -22,13 +22,14 @@ from flint.api.fields import (
 )
 from flint.api.serializers import Output, shared
 from flint.api.tax_identities import TaxIdentityOutput
+from flint.merchants.settings.sections import shown_like
 from invoices.api.terms import CalculationOutput, LateFeePolicyOutput
 from invoices.links import link_of
 from invoices.models import Invoice
 from invoices.models.invoices import CollectionMode, DeliveryMode, InvoiceStatus
 from invoices.models.schedules import EntryKind
 from invoices.reading import standing_of
-from invoices.settings import PAYMENT_OPTIONS
+from invoices.settings import PaymentPolicyInput
 from orders.api.serializers.customers import CustomerSummaryOutput
 from orders.api.serializers.fields import Derived, Filled
 from orders.api.serializers.orders import OrderOutput
@@ -117,12 +118,6 @@ class InvoiceLateFeeOutput(Output):
     late_fee_policy = LateFeePolicyOutput(source="fee.policy", required=False)
     waived_at = TimestampField(source="fee.waived_at", required=False)
     waiver_reason = Derived(lambda part: part.fee.waiver_reason or None, StrictString(), required=False)
-
-
-class PaymentPolicyOutput(Output):
-    """How it may be paid on its page."""
-
-    enabled_payment_options = ListOf(EnumField(PAYMENT_OPTIONS))
 
 
 class PaymentTermsSnapshotOutput(Output):
@@ -305,7 +300,7 @@ class InvoiceOutput(Output):
     cc_emails = Derived(lambda invoice: invoice.cc_emails or None, ListOf(StrictString()), required=False)
     collection_mode = EnumField(CollectionMode.values, required=False)
     payment_method_id = Derived(lambda invoice: invoice.payment_method_id or None, IdField("pm"), required=False)
-    payment_policy = PaymentPolicyOutput(required=False)
+    payment_policy = shown_like(PaymentPolicyInput)(required=False)
     delivery_mode = Derived(
         lambda invoice: invoice.delivery_mode or None, EnumField(DeliveryMode.values), required=False
     )

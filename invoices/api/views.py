@@ -9,20 +9,16 @@ from flint.events.models import Event
 from invoices import reading
 from invoices.api.activities import InvoiceActivityOutput, attach_addresses
 from invoices.api.inputs import (
-    AssessLateFeeInput,
     CreateInvoiceInput,
     ExpectedVersionInput,
     IssueInvoiceInput,
     ManualPaymentInput,
     UpdateInvoiceInput,
-    WaiveLateFeeInput,
 )
 from invoices.api.outputs import InvoiceDeliveryOutput, InvoiceOutput, IssuedOutput
 from invoices.api.queries import DeliveryQuery, InvoiceActivityQuery, InvoiceQuery, ReadInvoiceQuery
-from invoices.links import link_of
 from invoices.models import Invoice
-from invoices.services import drafting, fees, issuing, manual, reminding, voiding, writing_off
-from invoices.services.issuing import Issued
+from invoices.services import drafting, issuing, manual, voiding, writing_off
 from orders import selectors as orders
 
 CHOSEN = [
@@ -263,73 +259,6 @@ class ManualReversals(ManualRoute):
     def post(self, request, invoice_id):
         """Take back a part, or all, of what was recorded by hand; the invoice asks for that again."""
         manual.reverse_manual_payment(invoice_id=invoice_id, actor=request.actor, **self.values())
-        return self.reply_invoice(invoice_id)
-
-
-class InvoiceReminder(InvoiceRoute):
-    outputs = {"POST": IssuedOutput}
-    codes = {
-        "POST": ["INVOICE_NOT_FOUND", "INVOICE_NOT_ISSUED", "INVOICE_NOT_COLLECTIBLE", "INVOICE_REMINDER_RATE_LIMITED"]
-    }
-    names = {"POST": "send_invoice_reminder"}
-
-    @idempotent
-    def post(self, request, invoice_id):
-        """Remind of an invoice by email now, whatever the merchant's rules say and even while they are paused."""
-        reminded = reminding.send_reminder(invoice_id=invoice_id, actor=request.actor)
-        invoice = self.shown(invoice_id)
-        return self.reply(IssuedOutput(Issued(invoice, link_of(invoice), reminded.delivery)))
-
-
-class LateFeeCollection(InvoiceRoute):
-    inputs = {"POST": AssessLateFeeInput}
-    outputs = {"POST": InvoiceOutput}
-    codes = {
-        "POST": [
-            "INVOICE_NOT_FOUND",
-            "INVALID_INVOICE_LATE_FEE_SCHEDULE",
-            "INVOICE_LATE_FEE_NOT_COLLECTIBLE",
-            "INVOICE_LATE_FEE_POLICY_REQUIRED",
-            "INVOICE_LATE_FEE_NOT_DUE",
-            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
-            "AMOUNT_TOO_LARGE",
-        ]
-    }
-    names = {"POST": "assess_invoice_late_fee"}
-
-    @idempotent
-    def post(self, request, invoice_id):
-        """
-        Charge the late fee that was agreed when the invoice was issued, once for it or once for each part of it.
-
-        The document stays as it is; the fee is asked for beside it.
-        """
-        entry_id = self.validated(AssessLateFeeInput).get("invoice_schedule_entry_id")
-        fees.assess_late_fee(invoice_id=invoice_id, schedule_entry_id=entry_id, actor=request.actor)
-        return self.reply_invoice(invoice_id)
-
-
-class LateFeeWaiver(InvoiceRoute):
-    inputs = {"POST": WaiveLateFeeInput}
-    outputs = {"POST": InvoiceOutput}
-    codes = {
-        "POST": [
-            "INVOICE_NOT_FOUND",
-            "INVOICE_LATE_FEE_NOT_FOUND",
-            "INVALID_INVOICE_LATE_FEE_REASON",
-            "INVOICE_LATE_FEE_NOT_COLLECTIBLE",
-            "ORDER_PAYMENT_ATTEMPT_ACTIVE",
-        ]
-    }
-    names = {"POST": "waive_invoice_late_fee"}
-
-    @idempotent
-    def post(self, request, invoice_id, invoice_late_fee_id):
-        """Waive what is not paid yet of a late fee. What was paid of it stays paid; the buyer is not told why."""
-        reason = self.validated(WaiveLateFeeInput)["reason_message"]
-        fees.waive_late_fee(
-            invoice_id=invoice_id, late_fee_id=invoice_late_fee_id, reason_message=reason, actor=request.actor
-        )
         return self.reply_invoice(invoice_id)
 
 
