@@ -16,6 +16,8 @@ from flint.events.models import Event
 from flint.merchants.staff import Right, access_of
 from flint.money import Money
 from invoices.admin.registry import InvoiceAction, invoice_actions, invoice_sections
+from invoices.api.credit_notes.views import as_file
+from invoices.documents import pdf_of
 from invoices.links import link_of
 from invoices.models import Invoice
 from invoices.models.invoices import ASKING
@@ -102,6 +104,24 @@ class InvoiceAdmin(ReadOnlyAdmin):
         ]
 
     def extra_urls(self) -> list[URLPattern]:
+        document = self.admin_site.admin_view(self.document_view)
+        return [
+            path("<str:object_id>/document/", document, name="invoices_invoice_document"),
+            *self._action_urls(),
+        ]
+
+    def document_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the document of an issued invoice."""
+        invoice = self.find(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        try:
+            return as_file(pdf_of(invoice), name=invoice.number)
+        except FlintError as refusal:
+            messages.error(request, refusal.message)
+            return HttpResponseRedirect(reverse("admin:invoices_invoice_change", args=[invoice.id]))
+
+    def _action_urls(self) -> list[URLPattern]:
         return [
             path(
                 f"<str:object_id>/{action.name}/",
