@@ -29,10 +29,10 @@ def publish_waiting() -> int:
 
 @shared_task(name="flint.events.tasks.deliver", acks_late=True)
 def deliver(*, delivery_id: str) -> None:
-    """Try to deliver one event to one endpoint."""
+    """Try to deliver one event to one endpoint, and what stood back from its door."""
     from flint.events.webhooks import sending
 
-    sending.deliver(delivery_id)
+    sending.deliver_and_go_on(delivery_id)
 
 
 @shared_task(name="flint.events.tasks.sweep_deliveries")

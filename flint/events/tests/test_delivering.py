@@ -277,3 +277,27 @@ def test_one_that_answers_nothing_does_not_keep_every_worker(environment, receiv
     left.refresh_from_db()
     assert left.due_at == at + sending.CROWDED
     assert left.automatic_attempt_count == 0
+
+    for each in taken:
+        receiver.answer(200)
+        sending.carry_out(sending.Try(each, each.attempts.get()), at=at)
+    stories.open_order(environment)
+    publish(at=at)
+    newest = WebhookDelivery.objects.order_by("-id")[0]
+    assert sending.deliver_and_go_on(newest.id, at=at) == 2
+    left.refresh_from_db()
+    assert left.status == "delivered"
+
+
+def test_who_does_not_get_through_takes_nobody_along(environment, receiver):
+    endpoint_at(environment, receiver.url(), "order.created")
+    for _ in range(2):
+        stories.open_order(environment)
+    publish()
+    at = timezone.now()
+    first, second = WebhookDelivery.objects.order_by("id")
+    WebhookDelivery.objects.filter(id=second.id).update(due_at=at + timedelta(seconds=3))
+    receiver.answer(500)
+
+    assert sending.deliver_and_go_on(first.id, at=at) == 1
+    assert len(receiver.received) == 1

@@ -31,6 +31,9 @@ LEASE = timedelta(seconds=60)
 AT_ONCE = 4
 """So many deliveries to one endpoint at a time: one that answers nothing shall not keep every worker waiting."""
 CROWDED = timedelta(seconds=5)
+"""How long one that found the door crowded stands back, if nobody who gets through takes it along before."""
+GOES_ON_SECONDS = 5.0
+"""How long a worker that got through takes others along."""
 
 BATCH = 200
 RESCUE = 500
@@ -55,12 +58,48 @@ def sweep(*, at: datetime | None = None) -> int:
     return len(due)
 
 
-def deliver(delivery_id: str, *, at: datetime | None = None) -> WebhookDeliveryAttempt | None:
-    """Make one try at a delivery if it is due and nobody else is at it; return the try."""
+def deliver(
+    delivery_id: str, *, at: datetime | None = None, ahead: timedelta = timedelta(0)
+) -> WebhookDeliveryAttempt | None:
+    """
+    Make one try at a delivery if it is due and nobody else is at it; return the try.
+
+    :param ahead: take it also if it is due so much later.
+    """
     refuse_inside_transaction()
     at = at or timezone.now()
-    taken = _take_due(delivery_id, at)
+    taken = _take_due(delivery_id, at, ahead)
     return _carry_out(taken, at) if taken else None
+
+
+def deliver_and_go_on(delivery_id: str, *, at: datetime | None = None) -> int:
+    """
+    Deliver, and as long as the endpoint takes what it is sent, also what stood back from its crowded door.
+
+    So a burst flows as fast as an endpoint can take it, and one that takes nothing holds nobody. Return how many tries
+    were made.
+    """
+    begun, tries = time.monotonic(), 0
+    attempt = deliver(delivery_id, at=at)
+    while attempt is not None:
+        tries += 1
+        has_time = time.monotonic() - begun < GOES_ON_SECONDS
+        next_id = _standing_back(attempt.delivery, at or timezone.now()) if has_time else None
+        if attempt.status != AttemptStatus.DELIVERED or next_id is None:
+            break
+        attempt = deliver(next_id, at=at, ahead=CROWDED)
+    return tries
+
+
+def _standing_back(delivery: WebhookDelivery, at: datetime) -> str | None:
+    """Return the next delivery that found the door of the same endpoint crowded."""
+    waiting = WebhookDelivery.objects.filter(
+        webhook_endpoint_id=delivery.webhook_endpoint_id,
+        due_at__gt=at,
+        due_at__lte=at + CROWDED,
+        attempt_count=0,
+    )
+    return waiting.order_by("due_at", "id").values_list("id", flat=True).first()
 
 
 def carry_out(taken: Try, *, at: datetime) -> WebhookDeliveryAttempt:
@@ -91,10 +130,10 @@ def begin(
     return Try(delivery, attempt)
 
 
-def _take_due(delivery_id: str, at: datetime) -> Try | None:
+def _take_due(delivery_id: str, at: datetime, ahead: timedelta = timedelta(0)) -> Try | None:
     with transaction.atomic():
         due = WebhookDelivery.objects.select_for_update(of=("self",), skip_locked=True).filter(
-            id=delivery_id, due_at__lte=at
+            id=delivery_id, due_at__lte=at + ahead
         )
         delivery = due.select_related("webhook_event", "webhook_endpoint").order_by("id").first()
         if delivery is None or delivery.is_leased(at):
