@@ -1,6 +1,7 @@
 """What is told of invoices and credit notes, as the contract has it: each shows what it is about as it is now."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from flint.api.serializers import shared
@@ -97,7 +98,9 @@ def _tell(
 
 
 def _due(fact: Fact) -> dict[str, Any]:
-    return _datum(fact, "due_at", "invoice_schedule_entry_id")
+    due_at = fact.event.data.get("due_at")
+    told = {"due_at": datetime.fromisoformat(due_at)} if due_at else {}
+    return told | _datum(fact, "invoice_schedule_entry_id")
 
 
 def _late_fee_due(fact: Fact) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class TestCollect:
         assert (answer.status_code, answer.error["reason"]) == (402, "authentication_required")
         assert_books(order, paid=0, outstanding=10_000, active_attempt_id="")
 
-    def test_d001_a_lost_answer_is_the_same_charge(self, api, ann, order, invoice):
+    def test_a_lost_answer_is_the_same_charge(self, api, ann, order, invoice):
         card = stories.saved_card(ann)
         with going_wrong(order, on="confirm", fault="lose_answer"):
             first = collect(api, invoice, payment_method_id=card.id)

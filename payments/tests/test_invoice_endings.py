@@ -4,7 +4,7 @@ import pytest
 
 from flint.testing import stories
 from flint.testing.books import assert_books
-from flint.testing.stories import deliver_notices, eur, wire
+from flint.testing.stories import deliver_notices, eur, line, wire
 from invoices.models import Invoice
 from orders.models import Order
 from orders.models.orders import OVER_COLLECTED
@@ -16,6 +16,7 @@ from payments.tests.acts import (
     cancel_attempt,
     charged,
     goes_through_after_all,
+    going_wrong,
     kinds_of,
     later,
     pay,
@@ -75,6 +76,21 @@ class TestEndings:
         again = open_checkout(api, invoice)
         assert again["checkout_session"]["payment_collection"]["stripe"]["elements"]["amount_money"] == wire(eur(6_000))
 
+    @pytest.mark.parametrize(("verb", "reason"), [("void", "invoice_voided"), ("mark-uncollectible", "abandoned")])
+    def test_what_the_buyer_prepared_is_canceled(self, api, environment, order, invoice, verb, reason):
+        buyer = buyer_in(open_checkout(api, invoice), environment)
+        made = buyer.post(f"/v1/orders/{order.id}/payment-intents", {"amount_money": wire(eur(4_000))})
+        act(api, invoice, verb)
+        leg = api.get(f"/v1/payment-intents/{made.data['payment_intent']['payment_intent_id']}").data
+        assert (leg["status"], leg["cancellation_reason"]) == ("canceled", reason)
+
+    def test_and_keeps_nobody_from_a_checkout_on_another_surface(self, api, environment, order, invoice):
+        buyer = buyer_in(open_checkout(api, invoice), environment)
+        buyer.post(f"/v1/orders/{order.id}/payment-intents", {"amount_money": wire(eur(4_000))})
+        opened = open_checkout(api, invoice, surface="embedded")
+        pay(buyer_in(opened, environment), order)
+        assert_books(order, paid=10_000, outstanding=0)
+
     def test_its_time(self, api, invoice):
         session_id = open_checkout(api, invoice)["checkout_session"]["checkout_session_id"]
         session = CheckoutSession.objects.get(id=session_id)
@@ -124,8 +140,24 @@ class TestWhileItIsBeingPaid:
         cancel_attempt(api, order, attempt_of(asked))
 
 
+def test_d031_what_the_sweep_learns_settles_the_invoice_as_well(environment):
+    order = stories.open_order(environment, line(6_400))
+    invoice = stories.issued_invoice(order).invoice
+    with going_wrong(order, on="confirm", fault="lose_answer"):
+        stories.pay(order, invoice_id=invoice.id)
+    assert_books(order, paid=0, outstanding=6_400)
+
+    for _ in range(2):
+        stories.sweep(at=later(minutes=5))
+
+    assert charged(order) == [6_400]
+    assert_books(order, paid=6_400, outstanding=0, active_attempt_id="")
+    invoice.refresh_from_db()
+    assert (invoice.status, kinds_of(order).count("invoice.paid")) == ("paid", 1)
+
+
 class TestLateMoney:
-    def test_d131_after_a_void_it_is_the_orders(self, api, environment, order, invoice):
+    def test_after_a_void_it_is_the_orders(self, api, environment, order, invoice):
         buyer = buyer_in(open_checkout(api, invoice), environment)
         pay(buyer, order, "pm_card_chargeDeclined")
         act(api, invoice, "void")

@@ -125,7 +125,7 @@ def test_written_off_while_it_is_paid(environment):
         assert_books(order, outstanding=0, balance=0, active_attempt_id="")
 
 
-def test_d131_paid_by_hand_while_it_is_paid_by_card(environment):
+def test_d136_paid_by_hand_while_it_is_paid_by_card(environment):
     for order, invoice in billed(environment):
         by_hand = partial(record_manual_payment, invoice_id=invoice.id, money=eur(10_000), actor=actor_in(environment))
 

@@ -26,6 +26,7 @@ from orders import collecting, ledger
 from orders.models import Order
 from payments.models import CheckoutSession, PaymentAttempt
 from payments.models.attempts import OPEN, AttemptStatus
+from payments.models.intents import CONFIRMABLE
 from payments.models.sessions import PAID, RECOVERY_WINDOW, SessionStatus, TerminalReason
 from payments.services.sessions.admitting import CheckoutSessionNotOpen, is_over, refuse_former_buyer
 
@@ -141,7 +142,8 @@ def end(
     """
     End an open session of a locked order and remember it; the caller saves the order's counts.
 
-    Its own attempt, if one is under way, stays: the buyer may go on with that one.
+    Its own attempt, if one is under way, stays: the buyer may go on with that one. What else the buyer of an invoice
+    prepared in it is canceled.
     """
     at = at or timezone.now()
     session.end(status=status, reason=reason, at=at)
@@ -149,10 +151,21 @@ def end(
     if attempt is not None and status not in PAID:
         session.recovery_attempt, session.recovery_expires_at = attempt, at + RECOVERY_WINDOW
     session.save()
+    if session.invoice_id:
+        _let_go_of_legs(order, session, reason, actor)
     word = "completed" if status in PAID else status
     events.record(
         order, f"checkout_session.{word}", subject=session, actor=actor, status=str(status), reason=str(reason)
     )
+
+
+def _let_go_of_legs(order: Order, session: CheckoutSession, reason: str, actor: Actor) -> None:
+    """Cancel what the buyer of an invoice's session prepared and never confirmed: the next one asks anew."""
+    why = "invoice_voided" if reason == TerminalReason.INVOICE_VOIDED else "abandoned"
+    for leg in session.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id"):
+        leg.cancel(reason=why)
+        leg.save()
+        events.record(order, "payment.canceled", subject=leg, actor=actor, amount=leg.amount, reason=why)
 
 
 def save_counts(order: Order) -> None:
