@@ -10,7 +10,7 @@ ROOT = Path(settings.BASE_DIR)
 TABLE = ROOT / "flint" / "docs" / "drift-cases.md"
 ROWS = re.findall(r"^\| D-(\d{3}) \| ([^|]+) \| ([^|]+) \|$", TABLE.read_text(), re.MULTILINE)
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
-ROOMS = ("flint", "orders", "payments", "refunds")
+ROOMS = ("flint", "orders", "invoices", "payments", "refunds")
 
 
 def names_in(path: Path) -> set[str]:

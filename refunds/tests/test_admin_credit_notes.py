@@ -30,7 +30,8 @@ def url(name: str, row_id: str) -> str:
 
 
 def hidden(shown: str) -> dict[str, str]:
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown))
+    """Return what a form is filled with when it is opened."""
+    return dict(re.findall(r'type="(?:hidden|text)" name="(\w+)" value="([^"]*)"', shown))
 
 
 def act(browser, note: dict, name: str, **filled):
