@@ -1,4 +1,4 @@
-"""What happens to invoices, in the history of their orders: for callers of the API."""
+"""What happens to invoices and credit notes, in the history of their orders: for callers of the API."""
 
 from orders.api.activities import TELLING
 
@@ -36,5 +36,11 @@ TELLING.update(
         "invoice.late_fee_waived": ("charge_updated", "Late fee of {amount} waived"),
         "order.manual_payment_recorded": ("payment", "Payment of {amount} recorded by hand"),
         "order.manual_payment_reversed": ("adjustment", "Payment of {amount} by hand taken back"),
+        "credit_note.created": (None, "Credit note over {amount} drafted"),
+        "credit_note.updated": (None, "Credit note changed"),
+        "credit_note.issued": (None, "Credit note {number} over {amount} issued"),
+        "credit_note.voided": (None, "Credit note {number} voided"),
+        "credit_note.allocation_created": ("adjustment", "{amount} credited by a credit note"),
+        "credit_note.allocation_reversed": ("adjustment", "Credit of {amount} taken back"),
     }
 )
