@@ -1,11 +1,40 @@
 """What a merchant chooses once for all of its checkouts."""
 
 from flint.api.fields import EnumField, ListOf, PercentField, StrictBoolean, StrictInteger
+from flint.api.serializers import Input
 from flint.merchants.settings import Section, SectionInput, declare
 from payments.api.inputs import PAYMENT_OPTIONS
 
 SHORTEST, LONGEST = 60, 86_400
 """How long a session may live, in seconds."""
+
+USUAL_DELAY = 3_600
+
+
+class SavedPaymentDetailsInput(Input):
+    """Whether buyers may save a card while paying, and pay with what they saved."""
+
+    enabled = StrictBoolean(label="Let buyers save cards")
+
+
+class RecoveryEmailInput(Input):
+    """Whether a buyer who left an address and did not pay is written to, once, and after how long."""
+
+    enabled = StrictBoolean(label="Write to buyers who left")
+    delay_seconds = StrictInteger(
+        minimum=900,
+        maximum=86_400,
+        required=False,
+        code="INVALID_RECOVERY_EMAIL_DELAY",
+        label="After",
+        help_text="Seconds, in whole minutes, from a quarter of an hour (900) to a day (86400).",
+    )
+    refusals = ("INVALID_RECOVERY_EMAIL_DELAY",)
+
+    def validate(self, attrs):
+        if attrs.get("delay_seconds", 60) % 60:
+            self.refuse("INVALID_RECOVERY_EMAIL_DELAY", "Name whole minutes.", "delay_seconds")
+        return {"delay_seconds": USUAL_DELAY, **attrs}
 
 
 class CheckoutSettingsInput(SectionInput):
@@ -26,6 +55,8 @@ class CheckoutSettingsInput(SectionInput):
         label="Payment options",
         help_text="Every one that the processor offers, if none is chosen.",
     )
+    saved_payment_details = SavedPaymentDetailsInput(label="Saved cards")
+    recovery_email = RecoveryEmailInput(label="Abandoned checkouts")
     require_email = StrictBoolean(label="Ask every buyer for an email address")
     require_phone = StrictBoolean(label="Ask every buyer for a phone number")
 
@@ -50,7 +81,13 @@ declare(
         "checkout",
         "Checkout",
         CheckoutSettingsInput,
-        defaults={"default_expires_in_seconds": LONGEST, "require_email": False, "require_phone": False},
+        defaults={
+            "default_expires_in_seconds": LONGEST,
+            "require_email": False,
+            "require_phone": False,
+            "saved_payment_details": {"enabled": True},
+            "recovery_email": {"enabled": False, "delay_seconds": USUAL_DELAY},
+        },
         explanation="How a new checkout behaves where it chooses nothing of its own.",
     )
 )

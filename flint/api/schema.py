@@ -107,7 +107,8 @@ class FlintSchema(AutoSchema):
         if self.view.security:
             return [{name: []} for name in self.view.security]
         buyer = [{"CheckoutSessionID": [], "CheckoutSessionSecret": []}] if self.method in self.view.buyers else []
-        return [{"BearerAuth": []}, {"ApiKeyHeader": []}, *buyer]
+        keys = [] if self.method in self.view.only_buyers else [{"BearerAuth": []}, {"ApiKeyHeader": []}]
+        return [*keys, *buyer]
 
     def get_extensions(self) -> dict[str, Any]:
         scopes = self.view.scopes.get(self.method) or ()
@@ -244,6 +245,7 @@ class FlintSchema(AutoSchema):
         if not self.view.public and not self.view.security:
             codes += [*WITH_A_KEY, *WITH_A_CREDENTIAL]
             codes += OF_A_BUYER if self.method in self.view.buyers else []
+            codes += ["CHECKOUT_CREDENTIAL_REQUIRED"] if self.method in self.view.only_buyers else []
         if self.view.scopes.get(self.method):
             codes.append("INSUFFICIENT_SCOPE")
         codes += WITH_A_BODY if self.method in self.view.inputs else WITHOUT_A_BODY

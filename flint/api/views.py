@@ -40,6 +40,11 @@ class CheckoutSessionScopeMismatch(errors.Forbidden):
     message = "A checkout session's credential does not reach this. Use an API key on your server."
 
 
+class CheckoutCredentialRequired(errors.Forbidden):
+    code = "CHECKOUT_CREDENTIAL_REQUIRED"
+    message = "Only the buyer of a checkout may do this: send the session's id and secret instead of an API key."
+
+
 class CheckoutSessionOrderMismatch(errors.Forbidden):
     code = "CHECKOUT_SESSION_ORDER_MISMATCH"
     message = "The checkout session is for another order."
@@ -52,6 +57,7 @@ class ApiView(APIView):
     :cvar scopes: a scope, a tuple of which any will do, or None for every key.
     :cvar public: no key is needed for any verb.
     :cvar buyers: the verbs that a buyer may use as well, on its own order and in its own session.
+    :cvar only_buyers: those of them that are no merchant's to use.
     :cvar inputs: the body. A verb without one refuses a body.
     :cvar outputs: ``OrderOutput``, or ``[OrderOutput]`` for a list; what :meth:`reply` renders and the document shows.
     :cvar queries: the query string. A verb without one refuses all parameters.
@@ -69,6 +75,7 @@ class ApiView(APIView):
     scopes: dict[str, Scopes] = {}
     public = False
     buyers: tuple[str, ...] = ()
+    only_buyers: tuple[str, ...] = ()
     inputs: dict[str, type[Input]] = {}
     outputs: dict[str, type[Output] | list[type[Output]]] = {}
     queries: dict[str, type[Query]] = {}
@@ -102,6 +109,8 @@ class ApiView(APIView):
             self._authenticate(request)
             if request.actor.is_buyer:
                 self._check_buyer(request.actor)
+            elif method in self.only_buyers:
+                raise CheckoutCredentialRequired()
             else:
                 self._check_scopes(request, self.scopes.get(method))
         if key_problem:

@@ -212,20 +212,26 @@ def key_for(method: str) -> str | None:
 
 
 def operations() -> list[tuple[str, str]]:
-    """Every operation of the served document that names something in its path, and is not open to anybody anyway."""
+    """Every operation of the served document that names something in its path, and takes a merchant's key."""
     return [
         (method, template)
         for template, methods in document()["paths"].items()
         for method, operation in methods.items()
-        if "{" in template and method in ("get", "post", "patch", "delete") and operation.get("security")
-        if not template.startswith(OF_A_LINK)
+        if "{" in template
+        and method in ("get", "post", "patch", "delete")
+        and {"BearerAuth": []} in (operation.get("security") or ())
+        and not template.startswith(OF_A_LINK)
     ]
 
 
 def test_only_what_buyers_follow_without_a_key_is_open_to_anybody():
     named = {path for path in document()["paths"] if "{" in path and not path.startswith(OF_A_LINK)}
     closed = {path for _, path in operations()}
-    assert named - closed == {f"/v1/payment-links/{{payment_link_id}}/{verb}" for verb in ("public", "resolve")}
+    codes = "/v1/checkout-sessions/{checkout_session_id}/customer-verifications"
+    of_buyers = {codes, f"{codes}/{{customer_verification_id}}/confirm"}
+    assert {path for path in of_buyers if document()["paths"][path]["post"]["security"]} == of_buyers
+    open_to_all = {f"/v1/payment-links/{{payment_link_id}}/{verb}" for verb in ("public", "resolve")}
+    assert named - closed == of_buyers | open_to_all
 
 
 def snapshot() -> dict[str, list]:

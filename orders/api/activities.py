@@ -92,6 +92,7 @@ TELLING: dict[str, tuple[str | None, str]] = {
     "order.message_sent": (None, "Message sent: {kind}"),
     "order.message_failed": (None, "Message could not be sent: {kind}"),
     "checkout_session.created": ("checkout_session_created", "Checkout opened"),
+    "checkout_session.customer_verified": (None, "Buyer confirmed an email address"),
     "checkout_session.completed": (None, "Checkout completed"),
     "checkout_session.closed": (None, "Checkout closed"),
     "checkout_session.expired": ("checkout_session_expired", "Checkout expired"),

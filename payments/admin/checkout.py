@@ -25,6 +25,7 @@ def _ended(how: str):
 event_words.update(
     {
         "checkout_session.created": _opened,
+        "checkout_session.customer_verified": lambda event: f"Buyer confirmed the address {event.data.get('to', '')}",
         "checkout_session.completed": _ended("completed"),
         "checkout_session.expired": lambda event: "Checkout expired",
         "checkout_session.closed": _ended("closed"),

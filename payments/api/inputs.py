@@ -9,6 +9,7 @@ from flint.api.fields import (
     MetadataField,
     MoneyField,
     PhoneField,
+    StrictBoolean,
     StrictString,
 )
 from flint.api.serializers import Input, Tagged
@@ -23,6 +24,16 @@ PAYMENT_OPTIONS = ["card", "apple_pay", "google_pay", "affirm", "ach_debit"]
 def token_field() -> StrictString:
     """Return the field of a token that a processor made."""
     return StrictString(max_length=255, required=False, code="INVALID_PAYMENT_SOURCE")
+
+
+def us_phone_field() -> StrictString:
+    """Return the field of a number that a text about a saved card would go to."""
+    return StrictString(
+        max_length=16,
+        required=False,
+        pattern=r"\+1[2-9][0-9]{2}[2-9][0-9]{6}",
+        code="SAVE_PAYMENT_METHOD_PHONE_INVALID",
+    )
 
 
 class Credential(Input):
@@ -53,8 +64,10 @@ class BuyerContactInput(Input):
 class PayAllInput(Input):
     """Collect everything that is outstanding."""
 
-    reserved = {"save_payment_method", "save_payment_method_phone", "accepted_gift_card_allocation"}
+    reserved = {"accepted_gift_card_allocation"}
 
+    save_payment_method = StrictBoolean(required=False)
+    save_payment_method_phone = us_phone_field()
     payment_source = PaymentSourceInput(required=False)
     expected_outstanding_money = MoneyField(required=False)
     buyer_contact = BuyerContactInput(required=False)
@@ -69,8 +82,10 @@ class ChosenIntentInput(Credential):
 class ConfirmIntentsInput(Input):
     """Confirm chosen payment intents of the order."""
 
-    reserved = {"save_payment_method", "save_payment_method_phone", "accepted_gift_card_allocation"}
+    reserved = {"accepted_gift_card_allocation"}
 
+    save_payment_method = StrictBoolean(required=False)
+    save_payment_method_phone = us_phone_field()
     payment_intents = ListOf(ChosenIntentInput(), min_length=1, max_length=20)
     completion_behavior = EnumField(CompletionBehavior.values, required=False, code="INVALID_COMPLETION_BEHAVIOR")
     expected_outstanding_money = MoneyField(required=False)

@@ -6,6 +6,7 @@ from payments.api import balances, intents, methods, receipts, views
 from payments.api.invoices import buyers
 from payments.api.invoices import views as invoices
 from payments.api.links import views as links
+from payments.api.sessions import verifications
 from payments.api.sessions import views as sessions
 
 _intent = "v1/orders/<str:order_id>/payment-intents"
@@ -14,6 +15,7 @@ _alone = "v1/payment-intents"
 _methods = "v1/payment-methods"
 
 _sessions = "v1/checkout-sessions"
+_verifications = f"{_sessions}/<str:checkout_session_id>/customer-verifications"
 _links = "v1/payment-links"
 _invoice = "v1/invoices/<str:invoice_id>"
 _mine = "v1/me/invoices/<str:invoice_id>"
@@ -35,6 +37,11 @@ urlpatterns = [
     path(_sessions, sessions.SessionCollection.as_view()),
     path(f"{_sessions}/<str:checkout_session_id>", sessions.SessionView.as_view()),
     path(f"{_sessions}/<str:checkout_session_id>/close", sessions.SessionClosing.as_view()),
+    path(_verifications, verifications.VerificationCollection.as_view()),
+    path(
+        f"{_verifications}/<str:customer_verification_id>/confirm",
+        verifications.VerificationConfirmation.as_view(),
+    ),
     path("v1/orders/<str:order_id>/pay-link", links.OrderPayLink.as_view()),
     path(_links, links.LinkCollection.as_view()),
     path(f"{_links}/<str:payment_link_id>", links.LinkView.as_view()),

@@ -65,9 +65,14 @@ def let_in(request: HttpRequest, response: HttpResponse, session: CheckoutSessio
     """
     if _is_let_in(request, session):
         return response
+    return let_in_as(response, session, new_credential(session))
+
+
+def let_in_as(response: HttpResponse, session: CheckoutSession, secret: str) -> HttpResponse:
+    """Give the browser a credential, in place of the one that it may have."""
     response.set_cookie(
         COOKIE,
-        new_credential(session),
+        secret,
         max_age=KEPT_FOR,
         path=f"/checkout/{session.id}",
         secure=settings.IS_HTTPS,

@@ -8,11 +8,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from flint.languages import Language
+from flint.messages.outbox import is_address
 from flint.money import MAX_AMOUNT, Money, exponent
 from payments.models import CheckoutSession
 from payments.models.sessions import DEFAULT_TIPS
 
-WRITTEN_BACK = ("email", "phone", "terms", "method", "tip_amount")
+WRITTEN_BACK = ("email", "phone", "terms", "method", "tip_amount", "code_email", "saved", "save")
 """What is shown again after a mistake. Nothing of a card or an account ever is."""
 
 
@@ -53,6 +54,14 @@ def contact_of(form: Mapping[str, str], session: CheckoutSession) -> dict[str, s
     if session.settings.get("legal", {}).get("require_terms_of_service") and form.get("terms") != "yes":
         raise BadForm("Please agree to the terms of service.", "terms")
     return contact
+
+
+def address_of(form: Mapping[str, str]) -> str:
+    """Return where a code is to go. :raises BadForm: if it is no address."""
+    email = form.get("code_email", "").strip()
+    if not is_address(email):
+        raise BadForm("Check the email address.", "code_email")
+    return email
 
 
 def tip_of(form: Mapping[str, str], session: CheckoutSession, language: Language) -> dict[str, Any] | None:

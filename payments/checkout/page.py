@@ -9,6 +9,7 @@ from flint.messages.kinds import Row
 from flint.money import Money
 from orders.models import Order
 from payments.checkout.access import Visit
+from payments.checkout.known import Known, known_of
 from payments.checkout.summary import lines_of, paid_in, sums_of
 from payments.checkout.words import decline_text
 from payments.models import CheckoutSession, PaymentAttempt
@@ -48,6 +49,7 @@ class Page:
     typed: Mapping[str, str] = field(default_factory=dict)
     action: BuyerAction | None = None
     can_stop: bool = False
+    known: Known | None = None
     asked_amount: int = 0
 
     def become(self, state: str, title: str, words: str) -> None:
@@ -106,6 +108,8 @@ def page_of(visit: Visit, language: Language) -> Page:
             language.say("This order cannot be paid right now"),
             language.say("Nothing was charged. The merchant has to put something right first; please ask them."),
         )
+    if page.state == "open" and page.asked_amount and visit.buyer is not None:
+        page.known = known_of(session, visit.buyer, language)
     if not page.may_read and page.state in ("paid", "partly"):
         page.words = ""  # They name an amount.
     return page

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from flint.actors import Command
 from flint.money import Money, is_known_currency
@@ -40,6 +41,20 @@ def token_of(session: CheckoutSession, form: Mapping[str, str]) -> str:
     if not processor.form_script and (BANK if form.get("method") == "bank" else CARD) not in offers_of(session):
         raise BadForm(TRY_AGAIN)
     return processor.token_of_form(environment_id=session.environment_id, form=form)
+
+
+def source_of_form(session: CheckoutSession, form: Mapping[str, str], *, may_keep: bool) -> dict[str, Any]:
+    """
+    Return what the form pays with: a card that the buyer saved, or what was typed, and whether to save that.
+
+    :raises Refused: if the processor takes nothing of it. :raises BadForm: if this way to pay was not offered.
+    """
+    if saved := form.get("saved", ""):
+        return {"payment_source": {"payment_method_id": saved}}
+    paid_with: dict[str, Any] = {"payment_source": {"confirmation_token": token_of(session, form)}}
+    if may_keep and form.get("save") == "yes" and form.get("method") != "bank":
+        paid_with["save_payment_method"] = True
+    return paid_with
 
 
 def command_of(form: Mapping[str, str], expected: Money, *, browser: str) -> Command:

@@ -5,6 +5,7 @@ import secrets
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from flint.languages import NAMES, Language
 from flint.merchants.logos import logo_path
@@ -15,6 +16,7 @@ from payments.checkout.page import Page
 from payments.checkout.paying import BANK, CARD, offers_of
 from payments.checkout.policy import guarded
 from payments.checkout.summary import receipt_of
+from payments.models import CustomerVerification
 from payments.models.sessions import DEFAULT_TIPS
 from payments.processors import processor_of
 
@@ -26,8 +28,12 @@ SENT_ON = ("paid", "held", "debit")
 """States in which the buyer has done all there is to do, and goes on to the shop by itself."""
 
 
-def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResponse:
-    """Return the page with its headers. A processor's own library is let in only where its form or step is shown."""
+def render_page(request: HttpRequest, page: Page, status: int = 200, *, code: str = "") -> HttpResponse:
+    """
+    Return the page with its headers. A processor's own library is let in only where its form or step is shown.
+
+    :param code: the code that the buyer is asked for, by its id.
+    """
     session, order = page.session, page.order
     asks = page.state == "confirm" or (page.state == "open" and page.asked_amount > 0)
     processor = processor_of(session.environment.processor) if asks else None
@@ -46,6 +52,8 @@ def render_page(request: HttpRequest, page: Page, status: int = 200) -> HttpResp
         "tip_options": session.settings.get("tip", {}).get("tip_percent_options") or DEFAULT_TIPS,
         "links": links_of(page),
         "receipt": receipt_of(session, page.language) if page.state == "paid" and page.may_read else (),
+        "code": _code(page, code),
+        "saved": _chosen(page, typed),
         "attempt_key": secrets.token_urlsafe(18),
         "offers_card": CARD in offers,
         "offers_bank": BANK in offers,
@@ -100,11 +108,29 @@ def render_returned(request: HttpRequest, language: Language) -> HttpResponse:
     return guarded(remembering(request, response, language))
 
 
+def _code(page: Page, verification_id: str) -> CustomerVerification | None:
+    """Return the code that the buyer is asked for, as long as it would be taken."""
+    if page.known is None or page.known.email or not verification_id:
+        return None
+    asked = page.session.verifications.filter(id=verification_id).order_by("id").first()
+    return asked if asked is not None and asked.takes_codes(timezone.now()) else None
+
+
+def _chosen(page: Page, typed: dict[str, str]) -> str:
+    """Return the saved card that is chosen: what was before a mistake, else the newest."""
+    cards = page.known.cards if page.known else ()
+    if page.typed and "saved" in typed:
+        return typed["saved"]
+    return cards[0].id if cards else ""
+
+
 def _contact(page: Page, typed: dict[str, str]) -> dict[str, str]:
     """Return how the buyer is reached as far as it is known: typed just now, or before, or the customer's own."""
     session = page.session
     known = session.customer
     email = session.contact_email or ("" if session.is_email_cleared or not known else known.email)
+    if not email and not session.is_email_cleared and page.known:
+        email = page.known.email
     phone = session.contact_phone or ("" if session.is_phone_cleared or not known else known.phone)
     return {"email": typed.get("email", email), "phone": typed.get("phone", phone)}
 

@@ -17,18 +17,20 @@ from flint.languages import language_of
 from orders.services import update_order
 from orders.services.editing import OrderChangedRefreshRequired
 from payments import services
-from payments.checkout.access import Visit, let_in, session_of_link, visit_of
-from payments.checkout.forms import BadForm, contact_of, tip_of
+from payments.checkout.access import COOKIE, Visit, let_in, let_in_as, session_of_link, visit_of
+from payments.checkout.forms import BadForm, address_of, contact_of, tip_of
 from payments.checkout.page import is_of, page_of
-from payments.checkout.paying import command_of, expected_of, token_of
+from payments.checkout.paying import command_of, expected_of, source_of_form
 from payments.checkout.policy import guarded
 from payments.checkout.rendering import render_missing, render_page, render_returned
 from payments.checkout.theme import stylesheet
-from payments.checkout.words import FIELDS, TRY_AGAIN, changed_text, decline_text
+from payments.checkout.words import FIELDS, TRY_AGAIN, changed_text, code_text, decline_text
 from payments.models import CheckoutSession, PaymentAttempt
 from payments.models.sessions import Surface
 from payments.processors.base import Refused
 from payments.services.sessions.changing import update_session
+from payments.services.sessions.credentials import give_up_customer
+from payments.services.sessions.verifying import confirm_verification, request_verification
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +63,8 @@ def launch(request: HttpRequest, session_id: str, launch_secret: str) -> HttpRes
 @require_GET
 def show(request: HttpRequest, session_id: str) -> HttpResponse:
     """Show the page as it is now."""
-    return render_page(request, page_of(visit_of(request, session_id), language_of(request)))
+    page = page_of(visit_of(request, session_id), language_of(request))
+    return render_page(request, page, code=request.GET.get("code", ""))
 
 
 @for_buyers
@@ -87,7 +90,7 @@ def pay(request: HttpRequest, session_id: str) -> HttpResponse:
         _remember(visit, contact, request.POST.get("timezone", ""), language.locale)
         data: dict[str, Any] = {"action": "pay", "expected_outstanding_money": expected, "buyer_contact": contact}
         if expected.amount:
-            data["payment_source"] = {"confirmation_token": token_of(session, request.POST)}
+            data |= source_of_form(session, request.POST, may_keep=bool(buyer.customer_id))
         command = command_of(request.POST, expected, browser=visit.browser)
         services.pay(order_id=session.order_id, data=data, actor=buyer.with_command(command))
     except BadForm as mistake:
@@ -121,6 +124,57 @@ def tip(request: HttpRequest, session_id: str) -> HttpResponse:
         except FlintError:
             return _again(request, visit, language.say(TRY_AGAIN))
     return _to_page(visit.session)
+
+
+@for_buyers
+@require_POST
+def ask_for_code(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Send a code to an address, and lead to where it is entered."""
+    visit, language = visit_of(request, session_id), language_of(request)
+    if visit.buyer is None:
+        return _to_page(visit.session)
+    try:
+        email = address_of(request.POST)
+        made = request_verification(
+            checkout_session_id=session_id, purpose="use_saved_payment_methods", email=email, actor=visit.buyer
+        )
+    except BadForm as mistake:
+        return _again(request, visit, language.say(mistake.words), mistake.field)
+    except FlintError as refusal:
+        return _again(request, visit, code_text(language, refusal.code), "code_email")
+    response = HttpResponseRedirect(f"{reverse('checkout', args=[session_id])}?code={made.id}#code")
+    response.status_code = 303
+    return response
+
+
+@for_buyers
+@require_POST
+def take_code(request: HttpRequest, session_id: str, verification_id: str) -> HttpResponse:
+    """Take a code. The browser then acts for the customer with the address that it was sent to."""
+    visit, language = visit_of(request, session_id), language_of(request)
+    if visit.buyer is None:
+        return _to_page(visit.session)
+    try:
+        secret = confirm_verification(
+            checkout_session_id=session_id,
+            customer_verification_id=verification_id,
+            code="".join(request.POST.get("code", "").split()),
+            actor=visit.buyer,
+        )
+    except FlintError as refusal:
+        return _again(request, visit, code_text(language, refusal.code), "code", code=verification_id)
+    return let_in_as(_to_page(visit.session), visit.session, secret)
+
+
+@for_buyers
+@require_POST
+def forget(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Let the browser act for nobody any more."""
+    visit = visit_of(request, session_id)
+    if visit.buyer is None or not visit.buyer.customer_id:
+        return _to_page(visit.session)
+    secret = give_up_customer(visit.session, request.COOKIES[COOKIE])
+    return let_in_as(_to_page(visit.session), visit.session, secret)
 
 
 @for_buyers
@@ -179,13 +233,13 @@ def _to_page(session: CheckoutSession) -> HttpResponseRedirect:
     return response
 
 
-def _again(request: HttpRequest, visit: Visit, words: str, field: str = "") -> HttpResponse:
+def _again(request: HttpRequest, visit: Visit, words: str, field: str = "", *, code: str = "") -> HttpResponse:
     """Show the page afresh with what is wrong; what was typed of a card is never written back."""
     page = page_of(visit_of(request, visit.session.id), language_of(request))
     if page.state != "open":
         return _to_page(visit.session)
     page.error, page.error_field, page.typed = words, field, request.POST
-    return render_page(request, page, status=422)
+    return render_page(request, page, status=422, code=code)
 
 
 def _attempt_under_way(visit: Visit) -> PaymentAttempt | None:

@@ -30,12 +30,31 @@ SENTENCES = {
 ANYTHING_ELSE = phrase("The payment did not go through and nothing was charged. Try again, or another way to pay.")
 TRY_AGAIN = phrase("Something went wrong and nothing was charged. Reload the page and try again.")
 
+CODES = {
+    "CUSTOMER_VERIFICATION_CODE_INVALID": phrase(
+        "This is not the code, or it is too old. Check it, or ask for a new one."
+    ),
+    "CUSTOMER_VERIFICATION_LIMIT_REACHED": phrase("No more codes can be sent here. You can still pay with any card."),
+    "CUSTOMER_VERIFICATION_RATE_LIMITED": phrase(
+        "Many codes went to this address lately. Try again later, or pay with any card."
+    ),
+    "CUSTOMER_VERIFICATION_UNAVAILABLE": phrase(
+        "This address cannot be confirmed at the moment. You can still pay with any card."
+    ),
+    "CHECKOUT_CUSTOMER_CONFLICT": phrase("This order is for another address. Use that one, or pay with any card."),
+}
+
 FIELDS = {
     "incorrect_cvc": "cvc",
     "expired_card": "expiry",
     "invalid_payment_source": "number",
 }
 """The field that a refusal is about, where it was refused before anything was sent."""
+
+
+def code_text(language: Language, code: str) -> str:
+    """Say why a code could not be sent or taken, and what to do."""
+    return language.say(CODES.get(code, TRY_AGAIN))
 
 
 def decline_text(language: Language, code: str) -> str:

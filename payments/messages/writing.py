@@ -1,5 +1,7 @@
 """What messages about payments say."""
 
+from django.utils import timezone
+
 from flint import actors
 from flint.errors import Conflict
 from flint.languages import Language, phrase
@@ -9,7 +11,7 @@ from payments.checkout.summary import lines_of, sums_of
 from payments.checkout.words import decline_text
 from payments.messages.addresses import receipt_url
 from payments.messages.receipts import is_available, paid_with, receipt_of
-from payments.models import PayLink, PaymentIntent, PaymentOperation
+from payments.models import CustomerVerification, PayLink, PaymentIntent, PaymentOperation
 from payments.services.links.recovery import create_pay_link
 
 QUESTIONS = phrase("If you have a question, answer this message or write to {address}.")
@@ -90,6 +92,25 @@ def pay_link(message: Message, language: Language) -> Letter:
             say("If you have paid already, there is nothing to do."),
             questions(message, language),
         ],
+    )
+
+
+@says("verification_code", label="Code")
+def verification_code(message: Message, language: Language) -> Letter:
+    """Give a buyer the code that shows whose checkout it is."""
+    say, merchant = language.say, message.order.environment.merchant
+    verification = CustomerVerification.objects.get(id=message.source_id)
+    if verification.code is None or verification.expires_at <= timezone.now():
+        raise Unneeded("not_wanted_any_more")
+    code = verification.code.reveal()
+    return Letter(
+        subject=say("{code} is your code for {merchant}", code=code, merchant=merchant),
+        heading=code,
+        text=[
+            say("Enter this code on the page where you pay, to use a card that you saved there, or to save one."),
+            say("It is good for 15 minutes. Nobody of us will ever ask you for it."),
+        ],
+        closing=[say("If you did not ask for it, there is nothing to do: without the code nobody gets any further.")],
     )
 
 

@@ -9,12 +9,14 @@ from payments.models.notices import ProcessorNotice
 from payments.models.operations import PaymentOperation
 from payments.models.reconciling import ReconcileDifference, ReconcileRun, ReconcileSighting
 from payments.models.sessions import CheckoutCredential, CheckoutSession
+from payments.models.verifications import CustomerVerification
 
 __all__ = [
     "BalanceSync",
     "BalanceTransaction",
     "CheckoutCredential",
     "CheckoutSession",
+    "CustomerVerification",
     "PayLink",
     "PaymentAttempt",
     "PaymentIntent",

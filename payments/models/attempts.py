@@ -76,6 +76,7 @@ class PaymentAttempt(StatefulRecord):
     """
     A try to pay an order. At most one is open per order, by constraint.
 
+    ``customer`` is whom its buyer acted for, if they had shown or were known to be one.
     ``command_key`` is the idempotency key of the request that began it: a repeat finds this attempt and resumes it.
     ``next_check_at`` is when the sweep asks the processor again.
     """
@@ -95,6 +96,7 @@ class PaymentAttempt(StatefulRecord):
     checkout_session = models.ForeignKey(
         "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_attempts"
     )
+    customer = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, null=True, related_name="+")
     mode = models.CharField(max_length=12, choices=Mode.choices, default=Mode.PAYMENT)
     status = fsm.FSMField(choices=A.choices, default=A.PROCESSING, protected=True)
     completion_behavior = models.CharField(max_length=16, choices=CompletionBehavior.choices)

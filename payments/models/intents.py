@@ -88,7 +88,8 @@ class PaymentIntent(StatefulRecord):
     """
     A leg: one fixed amount of an order's money to collect. Amounts in minor units of ``currency``.
 
-    ``checkout_session`` is the one whose buyer made it, if it was a buyer.
+    ``checkout_session`` is the one whose buyer made it, if it was a buyer. ``kept_for`` is the customer for whom the
+    card is saved once it has paid.
     It is never rewritten, except that a standalone one, the only leg of a hidden order, changes together with it.
     ``is_staged`` tells a leg that the caller made and chooses itself from one that ``pay`` made for a single try.
     ``captured_amount`` is what came in, gross; ``tip_amount`` is the part of ``amount`` that is tip.
@@ -103,9 +104,7 @@ class PaymentIntent(StatefulRecord):
     id = PublicIdField(prefix="pi")
     order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="payment_intents")
     status = fsm.FSMField(choices=S.choices, default=S.REQUIRES_PAYMENT_METHOD, protected=True)
-    invoice = models.ForeignKey(
-        "invoices.Invoice", on_delete=models.PROTECT, null=True, related_name="payment_intents"
-    )
+    invoice = models.ForeignKey("invoices.Invoice", on_delete=models.PROTECT, null=True, related_name="payment_intents")
     checkout_session = models.ForeignKey(
         "payments.CheckoutSession", on_delete=models.PROTECT, null=True, related_name="payment_intents"
     )
@@ -124,6 +123,7 @@ class PaymentIntent(StatefulRecord):
     payment_method = models.ForeignKey(
         "payments.PaymentMethod", on_delete=models.PROTECT, null=True, related_name="payment_intents"
     )
+    kept_for = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, null=True, related_name="+")
 
     authorized_amount = models.BigIntegerField(default=0)
     authorized_at = models.DateTimeField(null=True)

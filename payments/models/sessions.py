@@ -186,7 +186,7 @@ class CheckoutCredential(Record):
     """
     A secret that opens one session for a buyer: handed out at a launch, or by our page to a browser.
 
-    Only a digest of it is kept. ``acts_for_customer`` says that it may use what the customer has saved.
+    Only a digest of it is kept. With a ``customer`` it acts for that one, and may use what they have saved.
     """
 
     order_column = "session__order_id"
@@ -194,7 +194,7 @@ class CheckoutCredential(Record):
     id = PublicIdField(prefix="csc")
     session = models.ForeignKey(CheckoutSession, on_delete=models.CASCADE, related_name="credentials")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    acts_for_customer = models.BooleanField(default=False)
+    customer = models.ForeignKey("orders.Customer", on_delete=models.PROTECT, null=True, related_name="+")
 
     def __str__(self) -> str:
         return f"credential of {self.session_id}"

@@ -113,7 +113,8 @@ class PaymentRequest:
     Create one payment at the processor and confirm it, in one call. ``token`` is ``pm_…`` or ``ctoken_…``.
 
     A saved method is paid with by its ``token`` together with its ``customer_reference``; ``is_off_session`` says that
-    the buyer is not there to act.
+    the buyer is not there to act. ``keep_for`` is a customer of ours: once the card has paid it is kept for them, to be
+    used again with them there; then ``customer_reference`` is the processor's name for them if it has one.
     """
 
     operation_id: str
@@ -126,11 +127,16 @@ class PaymentRequest:
     return_url: str = ""
     customer_reference: str = ""
     is_off_session: bool = False
+    keep_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentState:
-    """A payment as the processor sees it now. ``operation_id`` and the other ids are ours, from its metadata."""
+    """
+    A payment as the processor sees it now. ``operation_id`` and the other ids are ours, from its metadata.
+
+    ``kept_token`` pays again with a card that was kept with the payment, together with ``customer_reference``.
+    """
 
     reference: str
     status: PaymentStatus
@@ -145,6 +151,8 @@ class PaymentState:
     error_message: str = ""
     action: BuyerAction | None = None
     source: SourceSummary | None = None
+    kept_token: str = ""
+    customer_reference: str = ""
     cancellation_reason: str = ""
     created_at: datetime | None = None
 
@@ -350,6 +358,14 @@ class Processor(ABC):
 
         :raises Refused: if there is no such token. :raises NoAnswer, Unreachable: if nobody could say.
         """
+
+    def may_be_kept(self, *, environment_id: str, token: str) -> bool:
+        """
+        Tell whether a confirmation token was made for a card that is used again with the buyer there.
+
+        :raises Refused: if there is no such token. :raises NoAnswer, Unreachable: if nobody could say.
+        """
+        return True
 
     @abstractmethod
     def confirm(self, request: PaymentRequest) -> PaymentState:

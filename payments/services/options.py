@@ -8,6 +8,11 @@ from flint.errors import Conflict, Unavailable
 from payments.models import CheckoutSession
 from payments.processors import processor_of
 from payments.processors.base import ProcessorError, Refused
+from payments.services.sessions.saving import (
+    SavePaymentMethodTokenMismatch,
+    SavePaymentMethodUnsupported,
+    card_to_keep,
+)
 from payments.services.starting import processor_name
 
 WALLETS = ("apple_pay", "google_pay")
@@ -47,6 +52,28 @@ def refuse_unwanted_options(data: Mapping[str, Any], *, actor: Actor) -> None:
         except ProcessorError:
             raise PaymentOptionUnknown from None
         refuse_option(option, session.payment_options, param)
+
+
+def refuse_unfit_to_keep(data: Mapping[str, Any], *, actor: Actor) -> None:
+    """
+    Refuse to have a card saved that its buyer's browser did not collect for that. To be called outside any transaction.
+
+    :raises SavePaymentMethodTokenMismatch, SavePaymentMethodUnsupported: if it did not, or it is no card.
+    :raises PaymentOptionUnknown: if nobody could say. :raises ProcessorNotConfigured: if nobody collects.
+    """
+    token = card_to_keep(data) if actor.is_buyer and data.get("save_payment_method") else None
+    if not token:
+        return
+    processor = processor_of(processor_name(actor))
+    try:
+        if processor.option_of(environment_id=actor.environment_id, token=token) != "card":
+            raise SavePaymentMethodUnsupported(param="save_payment_method")
+        if not processor.may_be_kept(environment_id=actor.environment_id, token=token):
+            raise SavePaymentMethodTokenMismatch(param="save_payment_method")
+    except Refused:
+        return  # What is wrong with it the payment itself is told.
+    except ProcessorError:
+        raise PaymentOptionUnknown from None
 
 
 def refuse_option(option: str, allowed: Sequence[str], param: str) -> None:

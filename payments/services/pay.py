@@ -10,11 +10,12 @@ from flint.errors import Conflict
 from orders.collecting import OrderPaymentAttemptActive
 from orders.models import Order
 from orders.services.editing import OrderChangedRefreshRequired
-from payments.models import PaymentAttempt
+from payments.models import PaymentAttempt, PaymentIntent
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, PaymentRequest, Refused, Unreachable
 from payments.services.asking import ask_about_attempt
-from payments.services.options import refuse_unwanted_options
+from payments.services.keeping import customer_reference_of
+from payments.services.options import refuse_unfit_to_keep, refuse_unwanted_options
 from payments.services.recording import record_payment, record_refusal
 from payments.services.sessions.admitting import refuse_restricted
 from payments.services.starting import Started, start_payment
@@ -44,12 +45,14 @@ def pay(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:
     :raises PaymentAttemptNotResumable, PaymentAttemptNotFound: on ``resume``.
     :raises CheckoutSessionNotOpen, CheckoutRecoveryRestricted, CheckoutRecoveryAttemptMismatch: if the buyer's session
         has ended, and allows no more than to go on with one attempt.
+    :raises SavePaymentMethodTokenMismatch: if a card is to be saved whose token was not made for it.
     :raises PaymentOptionNotAllowed, PaymentOptionUnknown: if the buyer's session does not take what is paid with.
     """
     refuse_restricted(actor, data["order_payment_attempt_id"] if data["action"] == "resume" else "")
     if data["action"] == "resume":
         return _resume(order_id=order_id, data=data, actor=actor)
     refuse_unwanted_options(data, actor=actor)
+    refuse_unfit_to_keep(data, actor=actor)
     return _now(order_id, collect(order_id=order_id, data=data, actor=actor).id, actor)
 
 
@@ -85,8 +88,9 @@ def make_calls(started: Started, *, actor: Actor) -> None:
             capture_method=leg.capture_method,
             token=token,
             return_url=leg.payment_return_url,
-            customer_reference=leg.payment_method.customer_reference if leg.payment_method else "",
+            customer_reference=_customer_reference(leg),
             is_off_session=leg.payment_method is not None and not started.is_attended,
+            keep_for=leg.kept_for_id or "",
         )
         try:
             state = processor_of(leg.processor).confirm(request)
@@ -103,6 +107,13 @@ def make_calls(started: Started, *, actor: Actor) -> None:
             continue
         else:
             record_payment(state, actor=actor)
+
+
+def _customer_reference(leg: PaymentIntent) -> str:
+    """Return the processor's name for the customer whose card is paid with, or kept."""
+    if leg.payment_method:
+        return leg.payment_method.customer_reference
+    return customer_reference_of(leg.kept_for_id, leg.processor) if leg.kept_for_id else ""
 
 
 def _resume(*, order_id: str, data: Mapping[str, Any], actor: Actor) -> Paid:

@@ -16,7 +16,9 @@ def link_payer(order: Order, attempt: PaymentAttempt | None, *, actor: Actor) ->
     if order.customer_id or order.is_hidden:
         return
     session = attempt.checkout_session if attempt else None
-    if session is not None and session.customer_id:
+    if attempt is not None and attempt.customer_id:
+        order.customer_id = attempt.customer_id
+    elif session is not None and session.customer_id:
         order.customer_id = session.customer_id
     elif order.contact_email:
         customers = Customer.objects.filter(environment_id=order.environment_id).alias(address=Lower("email"))

@@ -24,6 +24,7 @@ from payments.models.intents import UNDER_WAY
 from payments.processors.base import DoesNotFit, PaymentState
 from payments.services.attempts import reassess
 from payments.services.invoices.telling import tell_of_attempt, tell_of_waiting
+from payments.services.keeping import keep_card
 from payments.services.links.capacity import count_completion
 from payments.services.payers import link_payer
 from payments.services.sessions.ending import complete_session
@@ -131,6 +132,7 @@ def _apply(
         if not was_waiting:
             events.record(order, "payment.processing", subject=leg, actor=actor, amount=leg.amount)
             tell_of_waiting(order, operation.attempt, leg, actor=actor)
+    keep_card(leg, state, actor=actor)
     operation.save()
     leg.save()
     if leg.is_final and not was_final:

@@ -25,6 +25,7 @@ from payments.services.invoices.parts import Part, part_of_invoice, part_of_sess
 from payments.services.links.capacity import CLAIM_FAILED, CLAIM_FAILED_MESSAGE, claim_completion, count_completion
 from payments.services.reaching import lock_order
 from payments.services.sessions.ending import complete_session, refuse_beside_checkout
+from payments.services.sessions.saving import customer_to_keep_for
 from payments.services.sources import Source, source_of
 
 
@@ -135,13 +136,14 @@ def start_payment(*, order_id: str | None, data: Mapping[str, Any], actor: Actor
             if not claim_completion(order):
                 return Started(_refuse_late(order, data, actor), ())
             return Started(_settle_nothing(order, data, actor), ())
+        kept_for = customer_to_keep_for(data, session, order, actor)
         processor = processor_name(actor)
         paid_with = [
             (leg, source_of(order, given, param, processor=processor, actor=actor)) for leg, given, param in legs
         ]
         if not claim_completion(order):
             return Started(_refuse_late(order, data, actor), ())
-        return _write_down(order, paid_with, data, actor, processor, part)
+        return _write_down(order, paid_with, {**data, "kept_for": kept_for}, actor, processor, part)
 
 
 def processor_name(actor: Actor) -> str:
@@ -316,6 +318,7 @@ def _write_down(
         is_new = leg._state.adding
         leg.processor = processor
         leg.payment_method = source.method
+        leg.kept_for_id = data["kept_for"] or None
         leg.submit()
         leg.save(force_insert=is_new)
         tries = 0 if is_new else leg.operations.filter(kind="confirm").count()
@@ -360,6 +363,7 @@ def _new_attempt(order: Order, actor: Actor, data: Mapping[str, Any], *, mode: s
         environment_id=order.environment_id,
         order=order,
         checkout_session_id=actor.id if actor.is_buyer else None,
+        customer_id=actor.customer_id or None if actor.is_buyer else None,
         mode=mode,
         completion_behavior=data.get("completion_behavior", "complete_order"),
         expected_outstanding_amount=order.outstanding_amount,

@@ -508,7 +508,7 @@ class TestBuyers:
         session = CheckoutSession.objects.get(id=made.data["checkout_session"]["checkout_session_id"])
 
         def headers(acts_for_customer: bool) -> dict:
-            secret = new_credential(session, acts_for_customer=acts_for_customer)
+            secret = new_credential(session, customer_id=session.customer_id if acts_for_customer else None)
             return {
                 "X-Checkout-Session-ID": session.id,
                 "X-Checkout-Session-Secret": secret,

@@ -111,6 +111,7 @@ CREATE_INTENT = {
     "payment_method": str,
     "payment_method_types": [str],
     "return_url": str,
+    "setup_future_usage": ("off_session", "on_session"),
     "use_stripe_sdk": bool,
 }
 CONFIRM_INTENT = {

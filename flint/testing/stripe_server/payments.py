@@ -61,6 +61,7 @@ class Payments:
                 customer=params.get("customer"),
                 description=params.get("description"),
                 metadata=params.get("metadata", {}),
+                setup_future_usage=params.get("setup_future_usage"),
             )
         )
         if types := params.get("payment_method_types"):
@@ -222,6 +223,8 @@ class Payments:
         if not is_hold:
             self._take(charge, payment.source)
         intent |= {"latest_charge": charge["id"], "last_payment_error": None}
+        if intent["setup_future_usage"] and intent["customer"] and payment.method["customer"] is None:
+            self._save_method(payment.method, payment.source, intent["customer"])
         if is_hold:
             intent |= {"status": "requires_capture", "amount_capturable": intent["amount"]}
         else:

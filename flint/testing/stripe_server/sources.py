@@ -117,9 +117,13 @@ SOURCES = {
 }
 
 
+ON_SESSION = "_onSession"
+"""How the name of a ConfirmationToken ends here whose browser asked for the card to be kept."""
+
+
 def find(token: str, *, param: str) -> Source:
     """Return what a token stands for. :raises ApiError: if it stands for nothing."""
-    prefix, _, name = token.partition("_")
+    prefix, _, name = token.removesuffix(ON_SESSION).partition("_")
     if prefix != ("ctoken" if param == "confirmation_token" else "pm") or name not in SOURCES:
         raise missing("ConfirmationToken" if param == "confirmation_token" else "PaymentMethod", token, param=param)
     return SOURCES[name]

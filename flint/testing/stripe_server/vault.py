@@ -150,7 +150,13 @@ class Vault:
     def find_token(self, id: str) -> dict[str, Any]:
         """:raises ApiError: if the browser made no such ConfirmationToken."""
         preview = sources.find(id, param="confirmation_token").details
-        return {"id": id, "object": "confirmation_token", "payment_method_preview": preview}
+        usage = "on_session" if id.endswith(sources.ON_SESSION) else None
+        return {
+            "id": id,
+            "object": "confirmation_token",
+            "payment_method_preview": preview,
+            "setup_future_usage": usage,
+        }
 
     def find_setup(self, id: str) -> dict[str, Any]:
         """:raises ApiError: if this account has no such SetupIntent in this mode."""
@@ -172,6 +178,12 @@ class Vault:
         self.methods[method["id"]] = method
         self.kept_sources[method["id"]] = source
         return self._keep(method)
+
+    def _save_method(self, method: dict[str, Any], source: Source, customer: str) -> None:
+        """Keep what was paid with for a Customer, as a payment with ``setup_future_usage`` does."""
+        self.methods[method["id"]] = method
+        self.kept_sources[method["id"]] = source
+        self._attach_to(method, customer)
 
     def _attach_to(self, method: dict[str, Any], customer: str) -> dict[str, Any]:
         method["customer"] = customer

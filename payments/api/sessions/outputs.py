@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flint.api.addresses import AddressOutput
 from flint.api.fields import (
     EnumField,
     ExternalReferenceField,
@@ -72,6 +73,13 @@ class PrefilledCustomerOutput(Output):
 
     email = StrictString(required=False)
     phone = StrictString(required=False)
+
+
+class CustomerPrefillOutput(PrefilledCustomerOutput):
+    """What is known of the customer that the buyer acts for."""
+
+    billing_address = AddressOutput(required=False)
+    shipping_address = AddressOutput(required=False)
 
 
 class CustomerCollectionOutput(Output):
@@ -183,9 +191,13 @@ class CheckoutSessionOutput(Output):
     payment_intent_ids = ListOf(IdField("pi"), required=False, source="shown.payment_intent_ids")
     payment_intents = ListOf(PaymentIntentSummaryOutput(), required=False, source="shown.payment_intents")
     buyer_contact = SessionContactOutput(required=False, source="shown.buyer_contact")
-    customer_prefill = PrefilledCustomerOutput(required=False, source="shown.customer_prefill")
+    customer_prefill = CustomerPrefillOutput(required=False, source="shown.customer_prefill")
     merchant_support = MerchantSupportOutput(required=False, source="shown.merchant_support")
     save_payment_method_offered = StrictBoolean(required=False, source="shown.save_payment_method_offered")
+    save_payment_method_requires_verification = StrictBoolean(
+        required=False, source="shown.save_payment_method_requires_verification"
+    )
+    save_payment_method_phone_offered = StrictBoolean(required=False, source="shown.save_payment_method_phone_offered")
     custom_text = CustomTextOutput(required=False, source="settings.custom_text")
     customer_collection = CustomerCollectionOutput(required=False, source="settings.customer_collection")
     expiration = ExpirationOutput(required=False, source="settings.expiration")

@@ -8,12 +8,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from flint.actors import Actor
+from orders.models import Customer
 from orders.selectors import read_order
 from payments.models import CheckoutSession, PaymentAttempt, PaymentIntent
 from payments.models.sessions import PAID
 from payments.selectors import attempts_with_tries, session_collection
 from payments.services.sessions.ending import expire_if_due
 from payments.services.sessions.launching import launch_url
+from payments.services.sessions.saving import offers_saving
 
 
 def readable_sessions(actor: Actor) -> QuerySet[CheckoutSession]:
@@ -92,13 +94,24 @@ def _shown(session: CheckoutSession, actor: Actor) -> dict[str, Any]:
     merchant = session.environment.merchant
     shown["merchant_support"] = {"email": merchant.support_email or merchant.email}
     if session.is_open and actor.customer_id:
-        shown["customer_prefill"] = {
-            "email": session.customer.email or None,
-            "phone": session.customer.phone or None,
-        }
+        shown["customer_prefill"] = _prefill(actor)
     if session.is_open or session.status in PAID:
-        shown["save_payment_method_offered"] = False
+        is_offered = offers_saving(session)
+        shown["save_payment_method_offered"] = is_offered
+        shown["save_payment_method_requires_verification"] = is_offered and not actor.customer_id
+        shown["save_payment_method_phone_offered"] = False
     return shown
+
+
+def _prefill(actor: Actor) -> dict[str, Any]:
+    """Return what is known of the customer that a buyer acts for."""
+    customer = Customer.objects.get(id=actor.customer_id, environment_id=actor.environment_id)
+    return {
+        "email": customer.email or None,
+        "phone": customer.phone or None,
+        "billing_address": customer.billing_address,
+        "shipping_address": customer.shipping_address,
+    }
 
 
 def _contact(session: CheckoutSession) -> dict[str, Any] | None:

@@ -80,6 +80,7 @@ class SandboxProcessor(base.Processor):
                 return_url=request.return_url,
                 is_kept=is_kept,
                 is_off_session=request.is_off_session,
+                keep_for=request.keep_for,
             ).reference
 
         parameters = {
@@ -92,6 +93,7 @@ class SandboxProcessor(base.Processor):
             "return_url": request.return_url,
             "customer_reference": request.customer_reference,
             "is_off_session": request.is_off_session,
+            "keep_for": request.keep_for,
         }
         return self._on_payment("confirm", request.environment_id, request.operation_id, parameters, perform)
 

@@ -17,7 +17,7 @@ import django_fsm as fsm
 
 from flint.money import Money
 from payments.processors.base import Refused
-from payments.processors.sandbox import balance, disputes, notices, tokens
+from payments.processors.sandbox import balance, disputes, keeping, notices, tokens
 from payments.processors.sandbox.accounts import account_of
 from payments.processors.sandbox.booking import Kind, book
 from payments.processors.sandbox.models import SandboxPayment, SandboxRefund
@@ -74,10 +74,11 @@ def start_payment(
     return_url: str = "",
     is_kept: bool = False,
     is_off_session: bool = False,
+    keep_for: str = "",
 ) -> SandboxPayment:
     """
     Make a payment and try it once. ``is_kept`` tells a card that the buyer left here with their authentication,
-    ``is_off_session`` that they are not there to authenticate now.
+    ``is_off_session`` that they are not there to authenticate now. ``keep_for`` has the card kept once it has paid.
 
     :raises Refused: ``invalid_payment_source``, ``amount_too_small``, or ``payment_method_unavailable`` for a hold
         on a bank account.
@@ -103,6 +104,8 @@ def start_payment(
         bank_name=source.bank_name,
         account_type=source.account_type,
         return_url=return_url,
+        keep_for="" if behaviour.is_bank else keep_for,
+        **dict(zip(("exp_month", "exp_year"), tokens.expiry_of(environment_id, token, at), strict=True)),
         created_at=at,
     )
     payment.save(force_insert=True)
@@ -254,6 +257,8 @@ def fail_refund(payment: SandboxPayment, made: SandboxRefund, *, reason: str, at
 
 def _take(payment: SandboxPayment, amount: int, at: datetime) -> None:
     payment.take(amount=amount)
+    if payment.keep_for:
+        keeping.keep_card_of(payment)
     book(payment, Kind.CHARGE, amount, at, fee_amount=balance.payment_fee(amount, payment.currency))
     _tell_payment(payment, "payment.succeeded", at)
     match tokens.BEHAVIOURS[payment.behaviour].dispute:

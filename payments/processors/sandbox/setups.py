@@ -4,7 +4,7 @@ Cards that the network keeps for later: begun over the interface, finished by th
 A kept card belongs to one customer of one environment and is charged together with the customer's name here.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -16,18 +16,11 @@ from flint.ids import new_id
 from payments.processors import base
 from payments.processors.base import Refused, SetupRequest, SetupState, SourceSummary
 from payments.processors.sandbox import faults, notices, operations, tokens
+from payments.processors.sandbox.keeping import customer_reference_of
 from payments.processors.sandbox.models import SandboxSetup, SandboxToken
-
-LASTS = timedelta(days=4 * 365)
-"""How long the published tokens are good for, counted from when they are kept; a number brings its own date."""
 
 KEPT_ALL_THE_SAME = {"card_chargeCustomerFail"}
 """Cards that decline every payment, but only once they were kept."""
-
-
-def customer_reference_of(customer_id: str) -> str:
-    """Return the network's name for a customer."""
-    return f"sbc_{customer_id.rpartition('_')[2]}"
 
 
 def begin(request: SetupRequest) -> SetupState:
@@ -117,16 +110,15 @@ def _try(setup: SandboxSetup, token: str, passes: bool, at: datetime) -> None:
 
 def _kept(setup: SandboxSetup, name: str, source: SourceSummary, token: str, at: datetime) -> SandboxToken:
     """Make a token of its own for the card, so that forgetting it forgets nothing else."""
-    given = SandboxToken.objects.filter(environment_id=setup.environment_id, token=token).order_by("token").first()
-    until = at + LASTS
+    exp_month, exp_year = tokens.expiry_of(setup.environment_id, token, at)
     return SandboxToken.objects.create(
         token=new_id("pm"),
         environment_id=setup.environment_id,
         behaviour=name,
         brand=source.brand,
         last4=source.last4,
-        exp_month=(given and given.exp_month) or until.month,
-        exp_year=(given and given.exp_year) or until.year,
+        exp_month=exp_month,
+        exp_year=exp_year,
     )
 
 

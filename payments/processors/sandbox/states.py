@@ -17,6 +17,7 @@ from payments.processors.base import (
     SourceSummary,
 )
 from payments.processors.sandbox.accounts import publishable_key_of
+from payments.processors.sandbox.keeping import customer_reference_of
 from payments.processors.sandbox.models import (
     SandboxBalanceTransaction,
     SandboxDispute,
@@ -47,7 +48,11 @@ def payment_state(payment: SandboxPayment) -> PaymentState:
             last4=payment.last4,
             bank_name=payment.bank_name,
             account_type=payment.account_type,
+            exp_month=payment.exp_month if payment.source_type == "card" else None,
+            exp_year=payment.exp_year if payment.source_type == "card" else None,
         ),
+        kept_token=payment.kept_token,
+        customer_reference=customer_reference_of(payment.keep_for) if payment.kept_token else "",
         cancellation_reason=payment.cancellation_reason,
         created_at=payment.created_at,
     )

@@ -6,7 +6,7 @@ A token is ``pm_`` or ``ctoken_`` and a published name (``pm_card_visa``), or on
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.utils import timezone
@@ -18,6 +18,9 @@ from payments.processors.sandbox.models import SandboxToken
 PREFIXES = ("pm", "ctoken")
 BANK_NAME = "Sandbox Test Bank"
 ROUTING_NUMBER = "110000000"
+
+LASTS = timedelta(days=4 * 365)
+"""How long the published tokens are good for, counted from when they are used or kept."""
 
 MESSAGES = {
     "card_declined": "The card was declined.",
@@ -206,6 +209,13 @@ def find_source(environment_id: str, token: str) -> tuple[str, SourceSummary]:
         if stored is not None:
             return stored.behaviour, BEHAVIOURS[stored.behaviour].summary(stored.brand, stored.last4)
     raise Refused("invalid_payment_source", "There is no such payment source.")
+
+
+def expiry_of(environment_id: str, token: str, at: datetime) -> tuple[int, int]:
+    """Return a card's last month and its year: a number brought its own, a published token is good for some years."""
+    stored = SandboxToken.objects.filter(environment_id=environment_id, token=token).order_by("token").first()
+    until = at + LASTS
+    return (stored and stored.exp_month) or until.month, (stored and stored.exp_year) or until.year
 
 
 def _digits(number: str) -> str:

@@ -80,6 +80,10 @@ class StripeProcessor(base.Processor):
                 source = plain(client.v1.payment_methods.retrieve(token))
         return states.option_of(source)
 
+    def may_be_kept(self, *, environment_id: str, token: str) -> bool:
+        with talking(account_of(environment_id), "option") as client:
+            return plain(client.v1.confirmation_tokens.retrieve(token)).get("setup_future_usage") == "on_session"
+
     def confirm(self, request: PaymentRequest) -> PaymentState:
         base.refuse_inside_transaction()
         account = account_of(request.environment_id)
@@ -112,6 +116,9 @@ class StripeProcessor(base.Processor):
             params["customer"] = request.customer_reference
         if request.is_off_session:
             params["off_session"] = True
+        if request.keep_for:
+            params["customer"] = setups.customer_of(account, request)
+            params["setup_future_usage"] = "on_session"
         if request.return_url:
             params["return_url"] = request.return_url
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import stripe
 
-from payments.processors.base import DoesNotFit, SetupRequest, SetupState, SetupStatus
+from payments.processors.base import (
+    DoesNotFit,
+    NoAnswer,
+    PaymentRequest,
+    SetupRequest,
+    SetupState,
+    SetupStatus,
+    Unreachable,
+)
 from payments.processors.stripe import mapping, states
 from payments.processors.stripe.client import StripeRefused, is_replay, plain, talking, words_of
 from payments.processors.stripe.models import StripeAccount
@@ -29,7 +37,7 @@ STATUSES: dict[str, SetupStatus] = {
 def begin(account: StripeAccount, request: SetupRequest) -> dict[str, Any]:
     """Make a SetupIntent, and the Customer where Stripe has none yet, and return it as it is now."""
     with talking(account, "begin_setup") as client:
-        customer = request.customer_reference or _customer(client, request)
+        customer = request.customer_reference or _customer(client, request, request.customer_id)
         params = {
             "customer": customer,
             "usage": request.usage,
@@ -97,15 +105,30 @@ def setup_state(account: StripeAccount, intent: Mapping[str, Any]) -> SetupState
     )
 
 
-def _customer(client: stripe.StripeClient, request: SetupRequest) -> str:
+def customer_of(account: StripeAccount, request: PaymentRequest) -> str:
+    """
+    Return Stripe's Customer for whom the card of a payment is kept, made now if there is none yet.
+
+    :raises Unreachable: also if no answer came: whatever became of the Customer, nothing was paid.
+    """
+    if request.customer_reference:
+        return request.customer_reference
+    try:
+        with talking(account, "customer") as client:
+            return _customer(client, request, request.keep_for)
+    except NoAnswer as lost:
+        raise Unreachable(str(lost)) from lost
+
+
+def _customer(client: stripe.StripeClient, request: SetupRequest | PaymentRequest, customer_id: str) -> str:
     """
     Return Stripe's Customer for one of ours, made once however often this is asked within Stripe's memory of keys.
 
     Later than that a second one may come to be, if nobody wrote the first one down; it holds nothing, so no harm is
     done. One that was deleted since would still be repeated; then another is made, once for each operation.
     """
-    key = f"customer/{request.environment_id}/{request.customer_id}"
-    params = {"metadata": {states.CUSTOMER: request.customer_id, states.ENVIRONMENT: request.environment_id}}
+    key = f"customer/{request.environment_id}/{customer_id}"
+    params = {"metadata": {states.CUSTOMER: customer_id, states.ENVIRONMENT: request.environment_id}}
     made = client.v1.customers.create(params, {"idempotency_key": key})
     if is_replay(made) and getattr(client.v1.customers.retrieve(made.id), "deleted", False):
         made = client.v1.customers.create(params, {"idempotency_key": f"{key}/{request.operation_id}"})

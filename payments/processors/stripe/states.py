@@ -66,6 +66,7 @@ def payment_state(account: StripeAccount, intent: Mapping[str, Any], *, of_any: 
         # The secret of somebody else's payment is nobody's business here.
         action=_action(account, intent) if status == "requires_action" and is_ours else None,
         source=_source(intent, charge),
+        **_kept(intent),
         cancellation_reason=_cancellation(intent) if status == "canceled" else "",
         created_at=moment(intent.get("created")),
     )
@@ -198,6 +199,15 @@ def _source(intent: Mapping[str, Any], charge: Mapping[str, Any]) -> SourceSumma
                 account_type=kind if kind in mapping.ACCOUNT_TYPES else "other",
             )
     return None
+
+
+def _kept(intent: Mapping[str, Any]) -> dict[str, str]:
+    """Return what pays again with a card that was kept with its payment: as long as its Customer still has it."""
+    method = intent.get("payment_method")
+    is_kept = intent["status"] == "succeeded" and intent.get("setup_future_usage") == "on_session"
+    if not is_kept or not isinstance(method, Mapping) or not id_of(method.get("customer")):
+        return {}
+    return {"kept_token": method["id"], "customer_reference": id_of(method["customer"])}
 
 
 def _cancellation(intent: Mapping[str, Any]) -> str:

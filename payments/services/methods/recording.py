@@ -17,6 +17,7 @@ from payments.models import PaymentMethod, PaymentMethodSetup
 from payments.models.methods import M
 from payments.processors.base import DoesNotFit, SetupState
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.keeping import tell_saved
 
 SLOWEST_CHECK = timedelta(hours=1)
 
@@ -118,19 +119,7 @@ def _keep(setup: PaymentMethodSetup, state: SetupState, actor: Actor, at: dateti
     setup.error_code = setup.error_message = ""
     method.activate()
     method.save()
-    events.record_apart(
-        method.environment_id,
-        "payment_method.saved",
-        subject=method,
-        actor=actor,
-        customer_id=method.customer_id,
-        status=method.status,
-        usage=method.usage,
-        card_brand=method.brand,
-        card_last4=method.last4,
-        card_exp_month=method.exp_month,
-        card_exp_year=method.exp_year,
-    )
+    tell_saved(method, actor=actor)
 
 
 def _decline(setup: PaymentMethodSetup, code: str, message: str, actor: Actor) -> None:

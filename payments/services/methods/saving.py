@@ -16,6 +16,7 @@ from payments.models.methods import M
 from payments.processors import processor_of
 from payments.processors.base import NoAnswer, Refused, SetupRequest, SetupState, Unreachable
 from payments.services.attempts import FIRST_CHECK_AFTER
+from payments.services.keeping import customer_reference_of
 from payments.services.methods.recording import record_setup, record_setup_refusal
 from payments.services.starting import IdempotencyKeyReused, processor_name
 
@@ -65,13 +66,11 @@ def _write_down(customer_id: str, actor: Actor) -> PaymentMethodSetup:
             return repeated
         now = timezone.now()
         processor = processor_name(actor)
-        known = customer.payment_methods.filter(processor=processor).exclude(customer_reference="")
         method = PaymentMethod(
             environment_id=customer.environment_id,
             customer=customer,
             processor=processor,
-            customer_reference=known.order_by("-created_at", "-id").values_list("customer_reference", flat=True).first()
-            or "",
+            customer_reference=customer_reference_of(customer.id, processor),
         )
         method.save(force_insert=True)
         setup = PaymentMethodSetup(

@@ -25,16 +25,26 @@ class InvalidCheckoutSession(Unauthenticated):
     message = "No checkout session goes with this id and secret."
 
 
-def new_credential(session: CheckoutSession, *, acts_for_customer: bool = False) -> str:
-    """Make a secret that opens a session, and return it: this once, it cannot be read again."""
+def new_credential(session: CheckoutSession, *, customer_id: str | None = None) -> str:
+    """
+    Make a secret that opens a session, and return it: this once, it cannot be read again.
+
+    :param customer_id: the customer that it acts for.
+    """
     secret = f"cst_{secrets.token_urlsafe(32)}"
     CheckoutCredential.objects.create(
         environment_id=session.environment_id,
         session=session,
         digest=_digest_of(secret),
-        acts_for_customer=acts_for_customer,
+        customer_id=customer_id,
     )
     return secret
+
+
+def give_up_customer(session: CheckoutSession, secret: str) -> str:
+    """Forget a secret that acts for a customer, and return one for the same session that acts for nobody."""
+    CheckoutCredential.objects.filter(session=session, digest=_digest_of(secret), customer__isnull=False).delete()
+    return new_credential(session)
 
 
 @authenticates_buyers
@@ -52,12 +62,12 @@ def authenticate_buyer(session_id: str, secret: str, at: datetime) -> tuple[Acto
     session = credential.session
     if session.is_open and session.expires_at <= at:
         session = expire_if_due(session.id, at=at)
-    return buyer_of(session, at=at, acts_for_customer=credential.acts_for_customer), session.environment
+    return buyer_of(session, at=at, customer_id=credential.customer_id or ""), session.environment
 
 
-def buyer_of(session: CheckoutSession, *, at: datetime, acts_for_customer: bool = False) -> Actor:
+def buyer_of(session: CheckoutSession, *, at: datetime, customer_id: str = "") -> Actor:
     """
-    Return the buyer in a session, as an actor.
+    Return the buyer in a session, as an actor; the customer that it acts for counts as long as the session is open.
 
     :raises CheckoutSessionExpired, CheckoutSessionNotOpen: if the session has ended and nothing is left to do in it.
     """
@@ -75,7 +85,7 @@ def buyer_of(session: CheckoutSession, *, at: datetime, acts_for_customer: bool 
         id=session.id,
         label="Buyer",
         order_id=session.order_id,
-        customer_id=session.customer_id or "" if acts_for_customer and session.is_open else "",
+        customer_id=customer_id if session.is_open else "",
         only_attempt_id=only_attempt_id,
         rights=frozenset(_rights(session.settings.get("tip", {}))),
     )

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from flint import actors
 from payments.models import CheckoutSession
+from payments.models.verifications import VerificationStatus
 from payments.services.sessions.ending import lock_session
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,10 @@ def _erase(session_id: str, environment_id: str, at: datetime) -> None:
         session.settings.get("customer_collection", {}).pop("prefilled_customer_info", None)
         session.contact_erased_at = at
         session.credentials.all().delete()
+        for verification in session.verifications.filter(status=VerificationStatus.PENDING):
+            verification.cancel(at=at)
+            verification.save()
+        session.verifications.update(email="")
         session.save(
             update_fields=["contact_email", "contact_phone", "contact_updated_at", "settings", "contact_erased_at"]
         )

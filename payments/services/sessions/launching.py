@@ -128,7 +128,7 @@ def create_session(*, data: Mapping[str, Any], actor: Actor, origin: str = "chec
         if replaced is not None:
             replaced.superseded_by = session
             replaced.save(update_fields=["superseded_by", "updated_at"])
-        secret = new_credential(session, acts_for_customer=session.customer_id is not None)
+        secret = new_credential(session, customer_id=session.customer_id)
         events.record(order, "checkout_session.created", subject=session, actor=actor, surface=str(session.surface))
         save_counts(order)
     return Launched(session, secret)

@@ -22,13 +22,14 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 // Only what is asked for of the chosen way to pay is needed.
 const sources = document.querySelector(".sources");
 if (sources) {
+  const form = sources.closest("form");
   const need = () => {
     for (const source of sources.querySelectorAll(".source")) {
-      const isShown = getComputedStyle(source).display !== "none";
+      const isShown = source.checkVisibility ? source.checkVisibility() : source.offsetParent !== null;
       for (const input of source.querySelectorAll("[data-needed]")) input.required = isShown;
     }
   };
-  sources.addEventListener("change", need);
+  form.addEventListener("change", need);
   need();
 }
 

@@ -29,8 +29,16 @@ if (place) {
       locale: place.dataset.locale, paymentMethodCreation: "manual",
     });
     elements.create("payment").mount(place);
+    // What is kept has to be collected for that.
+    const keep = form.elements.save;
+    const choose = () => elements.update({ setupFutureUsage: keep.checked ? "on_session" : null });
+    if (keep) {
+      keep.addEventListener("change", choose);
+      if (keep.checked) choose();
+    }
+    const isSaved = () => Boolean(new FormData(form).get("saved"));
     form.addEventListener("submit", async (event) => {
-      if (form.elements.confirmation_token.value) return;
+      if (form.elements.confirmation_token.value || isSaved()) return;
       event.preventDefault();
       event.stopImmediatePropagation();
       if (form.dataset.collecting) return;

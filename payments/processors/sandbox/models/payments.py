@@ -17,7 +17,11 @@ def new_client_secret() -> str:
 
 
 class SandboxPayment(models.Model):
-    """One payment at the network. ``due_outcome`` is what happens to it by itself at ``due_at``."""
+    """
+    One payment at the network. ``due_outcome`` is what happens to it by itself at ``due_at``.
+
+    ``keep_for`` is the customer for whom the card is kept once it has paid, ``kept_token`` the kept card.
+    """
 
     class Status(models.TextChoices):
         REQUIRES_PAYMENT_METHOD = "requires_payment_method"
@@ -51,6 +55,10 @@ class SandboxPayment(models.Model):
     account_type = models.CharField(max_length=16, blank=True)
     client_secret = models.CharField(max_length=64, unique=True, default=new_client_secret)
     return_url = models.TextField(blank=True)
+    exp_month = models.PositiveSmallIntegerField(null=True)
+    exp_year = models.PositiveSmallIntegerField(null=True)
+    keep_for = models.CharField(max_length=64, blank=True)
+    kept_token = models.CharField(max_length=64, blank=True)
     due_at = models.DateTimeField(null=True)
     due_outcome = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
