@@ -97,9 +97,10 @@ class Edit:
             events.record(self.order, type, subject=subject, actor=self.actor, **data)
             for type, subject, data in self._told
         ]
+        # The first of them is the one whose amounts after it differ from those before.
         sold = pricing.sale_of(self.order, self.parts)
-        changed = pricing.sale_postings(self.sold_before, sold, recorded[-1].id)
-        ledger.post(self.order, recorded[-1], [*changed, *postings])
+        changed = pricing.sale_postings(self.sold_before, sold, recorded[0].id)
+        ledger.post(self.order, recorded[0], [*changed, *postings])
 
 
 @contextmanager
