@@ -31,6 +31,7 @@ LINE = {"name": "Tea", "unit_price_money": wire(eur(100))}
 CHARGE = {"name": "Gift wrap", "type": "other", "amount_money": wire(eur(100))}
 
 BODIES = {
+    ("patch", "/v1/merchants/{merchant_id}"): {"phone": None},
     ("patch", "/v1/customers/{customer_id}"): {"name": "Somebody"},
     ("patch", "/v1/orders/{order_id}"): {"buyer_note": "Hello"},
     ("post", "/v1/orders/{order_id}/close"): {},
@@ -100,6 +101,7 @@ def theirs(environment) -> dict[str, str]:
     paid = stories.pay(order)
     refund = stories.refund(order, amount_money=eur(100))
     return {
+        "merchant_id": environment.merchant_id,
         "customer_id": customer.id,
         "order_id": order.id,
         "order_line_item_id": order.line_items.order_by("position").first().id,
@@ -239,7 +241,7 @@ def snapshot() -> dict[str, list]:
     found = {}
     with connection.cursor() as cursor:
         for table in sorted(connection.introspection.table_names(cursor)):
-            if table.startswith(("orders_", "invoices_", "payments_", "refunds_", "events_", "sandbox_")):
+            if table.startswith(("orders_", "invoices_", "payments_", "refunds_", "events_", "sandbox_", "reports_")):
                 cursor.execute(f'SELECT * FROM "{table}" ORDER BY 1')
                 found[table] = cursor.fetchall()
     return found
@@ -302,6 +304,7 @@ def test_lists_hold_nothing_of_anybody_else(theirs, other_api):
         "/v1/invoices",
         "/v1/invoice-payment-terms",
         "/v1/credit-notes",
+        "/v1/reports",
     ):
         assert other_api.get(path).data == []
     for query in ({"customer_id": theirs["customer_id"]}, {"query": theirs["order_id"]}):
