@@ -85,6 +85,25 @@ def test_a_part_of_it_and_then_the_rest(api, invoice):
     assert_books(invoice["order_id"], refunded=4_000, credit=4_000, balance=0)
 
 
+def test_an_invoice_tells_of_each_refund_once(api, invoice):
+    note = credited(api, invoice)
+    give_back(api, note, key="a", amount_money=wire(eur(1_500)))
+    give_back(api, note, key="b")
+    refund = Refund.objects.order_by("created_at").last()
+    outcome(refund, "failed", "declined")
+
+    events = Order.objects.get(id=invoice["order_id"]).events.filter(type__startswith="invoice.").order_by("sequence")
+    told = [(event.type, event.data["because"]) for event in events if event.data.get("because", "").startswith("ref")]
+    assert told == [
+        ("invoice.partially_refunded", "refund.succeeded"),
+        ("invoice.partially_refunded", "refund.succeeded"),
+        ("invoice.updated", "refund.failed"),
+    ]
+    assert api.get(f"/v1/invoices/{invoice['invoice_id']}/activities").status_code == 200
+    told = api.get(f"/v1/orders/{invoice['order_id']}/activities").data
+    assert "Credit note CN-000001 over €40.00 issued" in str(told)
+
+
 def test_a_refund_is_known_by_its_key_for_good(api, invoice):
     note = credited(api, invoice)
     first = give_back(api, note, key="mine")
