@@ -46,6 +46,21 @@ def refuse_customer_change(order: Order) -> None:
         refuse(order)
 
 
+_handed: list[Callable[[Order], None]] = []
+
+
+def when_handed(follow: Callable[[Order], None]) -> Callable[[Order], None]:
+    """Register who is told that a locked order was handed to another customer, before it is saved."""
+    _handed.append(follow)
+    return follow
+
+
+def tell_handed(order: Order) -> None:
+    """Tell that a locked order has another customer."""
+    for follow in _handed:
+        follow(order)
+
+
 _buyer_checks: list[Callable[[Order, Actor], None]] = []
 
 

@@ -8,7 +8,7 @@ from flint.events.models import Event
 from invoices.amounts import InvoiceAmounts, amounts_of, billed_amount, status_of
 from invoices.models import Invoice
 from invoices.models.invoices import ASKING, FOLLOWING, S
-from orders import ledger
+from orders import collecting, ledger
 from orders.collecting import InvoiceLockedOrderFinancials
 from orders.models import Order
 
@@ -66,12 +66,20 @@ def follow(order: Order, event: Event) -> None:
         )
 
 
+@collecting.when_handed
+def go_along(order: Order) -> None:
+    """Have the draft of a locked order be for its new customer."""
+    Invoice.objects.filter(order_id=order.id, status=S.DRAFT).update(customer_id=order.customer_id)
+
+
 def _what_happened(invoice: Invoice, order: Order, event: Event, now: InvoiceAmounts, status: str) -> list[str]:
     """Return the event types that tell what a movement did to an invoice."""
     if event.type == BY_CREDIT:
         return ["invoice.credited"] if status == S.CREDITED else ["invoice.updated"]
-    if event.type.startswith("refund.") and now.refunded:
+    if event.type == "refund.succeeded" and now.refunded:
         return ["invoice.refunded" if order.refund_status == "refunded" else "invoice.partially_refunded"]
+    if event.type == "refund.failed" and event.data.get("was_done"):
+        return ["invoice.updated"]
     if status == S.PAID and invoice.status != S.PAID:
         return ["invoice.paid"]
     if status == S.PARTIALLY_PAID and event.type in ("payment.settled", "invoice.manual_payment_recorded"):

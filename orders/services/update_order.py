@@ -125,6 +125,7 @@ def _change_words(order: Order, data: Mapping[str, Any], actor: Actor) -> None:
         collecting.refuse_customer_change(order)
         collecting.refuse_under_invoice(order)
         order.customer = Customer.objects.of(actor).find(id=data["customer_id"])
+        collecting.tell_handed(order)
 
 
 def _change_tip(edit, tip: Mapping[str, Any] | None) -> None:
