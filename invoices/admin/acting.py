@@ -11,6 +11,7 @@ from flint.actors import Actor
 from flint.merchants.staff import Right
 from flint.money import Money
 from flint.typed import money_typed, typed
+from invoices.admin import late
 from invoices.admin.registry import InvoiceAction, Preview, invoice_actions
 from invoices.models import Invoice
 from invoices.models.invoices import DeliveryMode
@@ -256,7 +257,7 @@ invoice_actions += [
         label="Charge the late fee",
         right=Right.ISSUE_INVOICE,
         is_offered=_may_be_charged,
-        preview=_preview("The late fee that was agreed is charged beside the document, which stays as it is."),
+        preview=late.before_late_fee,
         act=_assess,
     ),
     InvoiceAction(
@@ -264,7 +265,7 @@ invoice_actions += [
         label="Waive a late fee",
         right=Right.ISSUE_INVOICE,
         is_offered=_has_unpaid_fee,
-        preview=_preview("What is not paid yet of the oldest late fee is given up. What was paid of it stays paid."),
+        preview=late.before_waiver,
         act=_waive,
         form=ReasonForm,
     ),
@@ -285,3 +286,4 @@ invoice_actions += [
         act=_void,
     ),
 ]
+invoice_actions += late.reminder_actions

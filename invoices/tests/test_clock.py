@@ -30,6 +30,7 @@ from invoices.tests.asked import (
 )
 from orders.services import create_customer
 from orders.services.line_items import add_line_items
+from payments import services as payments
 from payments.models import PaymentAttempt
 
 
@@ -233,6 +234,35 @@ def test_a_worker_that_dies_after_the_charge_does_not_charge_again(environment):
 
     assert PaymentAttempt.objects.count() == 1
     assert_books(invoice.order_id, paid=10_000)
+
+
+def test_d027_no_second_charge_while_a_bank_debit_is_on_its_way(environment):
+    invoice = automatic(environment)
+    tick(days(0))
+    debit = {"action": "pay", "payment_source": {"token": "pm_usBankAccount_processing"}, "invoice_id": invoice.id}
+    payments.pay(order_id=invoice.order_id, data=debit, actor=stories.actor_in(environment))
+
+    for day in range(10, 16):
+        tick(days(day))
+        tick(days(day, hour=12))
+
+    [attempt] = PaymentAttempt.objects.all()
+    assert attempt.is_open
+    assert_books(invoice.order_id, paid=0, outstanding=10_000)
+
+
+def test_d090_goods_that_came_back_are_nothing_to_remind_of(environment):
+    invoice = automatic(environment)
+    tick(days(6))
+    tick(days(10))
+    stories.refund(invoice.order, amount_money=stories.eur(4_000))
+
+    for day in range(10, 40):
+        tick(days(day))
+
+    assert_books(invoice.order_id, paid=10_000, refunded=4_000, outstanding=0)
+    assert told(invoice, "invoice.overdue") == []
+    assert not InvoiceDelivery.objects.filter(delivery_type="reminder").exists()
 
 
 # What waits, and what it costs
