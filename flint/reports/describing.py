@@ -1,4 +1,4 @@
-"""The types of reports in words, for ``flint/docs/reports.md``: made from what the code declares, and held against it."""
+"""The types of reports in words, for ``flint/docs/reports.md``: made from what the code declares."""
 
 from flint.reports.registry import ReportType, types
 

@@ -44,7 +44,8 @@ class Report(StatefulRecord):
     A report that was asked for: one type, one currency, from ``interval_start_at`` until before ``interval_end_at``.
 
     Whoever holds the lease writes it. ``watermark`` is the number of the transaction that asked for it: older ones
-    must have ended before the books are read. ``totals`` are its control totals
+    must have ended before the books are read. ``position`` is how far the main database had written once they had, for
+    a replica to come up to. ``totals`` are its control totals
     in minor units, as two independent queries found them; ``content_sha256`` is of its contents in CSV, whatever its
     format, so that equal contents have equal hashes. ``problem`` says to staff why it failed.
     """
@@ -62,6 +63,7 @@ class Report(StatefulRecord):
     failure_reason = models.CharField(max_length=20, choices=FailureReason.choices, blank=True)
     problem = models.TextField(blank=True)
     watermark = models.BigIntegerField()
+    position = models.CharField(max_length=32, blank=True)
     attempts = models.IntegerField(default=0)
     lease_token = models.CharField(max_length=40, blank=True)
     lease_until = models.DateTimeField(null=True)

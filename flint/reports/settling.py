@@ -10,7 +10,7 @@ that write to the tables in question have ended, what they wrote shows, or never
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import connection, connections
 from django.db.models import Model
 
 MARGIN = timedelta(seconds=2)
@@ -46,18 +46,19 @@ def is_settled(mark: int, models: Iterable[type[Model]]) -> bool:
         return cursor.fetchone()[0] == 0
 
 
-def has_caught_up(using: str) -> bool:
-    """Tell whether a database shows all that the main one has committed by now; a replica comes after it."""
-    if using == DEFAULT_DB_ALIAS:
-        return True
+def position() -> str:
+    """Return how far the main database has written by now, for a replica to come up to."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+        return cursor.fetchone()[0]
+
+
+def has_caught_up(using: str, position: str) -> bool:
+    """Tell whether a database shows what the main one had written by a position. It does if it is that one."""
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_is_in_recovery()")
         if not cursor.fetchone()[0]:
             return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
-        position = cursor.fetchone()[0]
-    with connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position])
         return bool(cursor.fetchone()[0])
 

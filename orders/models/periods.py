@@ -26,7 +26,8 @@ class PeriodClose(StatefulRecord):
     A month of an environment's books, by the clocks of ``timezone``, that is closed or about to be.
 
     From the moment it is written down no entry may be booked before ``end_at``. ``watermark`` is the number of a
-    transaction that began after that: once all older ones have ended, the month holds what it will ever hold. Then its
+    transaction that began after that: once all older ones have ended, the month holds what it will ever hold.
+    ``position`` is how far the main database had written by then, for a replica to come up to. Then the month's
     journal is read, and ``totals`` and ``hashes`` keep, by currency, what it adds up to and the hash of its contents.
     ``problem`` says what is in the way, should the journal not add up.
     """
@@ -41,6 +42,7 @@ class PeriodClose(StatefulRecord):
     status = fsm.FSMField(choices=PeriodStatus.choices, default=PeriodStatus.CLOSING, protected=True)
     reason = models.TextField()
     watermark = models.BigIntegerField(null=True)
+    position = models.CharField(max_length=32, blank=True)
     entry_count = models.BigIntegerField(default=0)
     totals = models.JSONField(default=dict)
     hashes = models.JSONField(default=dict)

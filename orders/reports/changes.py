@@ -262,6 +262,7 @@ def credits(scope: Scope) -> Iterator[Change]:
         parts = [part for allocations in found.values() for part in allocations]
         names = _names(scope, [part.item_id for part in parts])
         taxes = _taxes(scope, [part.item_id for part in parts if part.worth.tax])
+        of_orders = _taxes_of_orders(scope, [row[0] for row in batch if row[7]])
         for order_id, number, is_hidden, source, *amounts in batch:
             goods, charges, tip, tax = map(int, amounts)
             known = _fitting(found.get(source, []), goods, charges, tax)
@@ -280,7 +281,9 @@ def credits(scope: Scope) -> Iterator[Change]:
                 if amount or taxed:
                     name = "Tip" if type == TIP else UNALLOCATED
                     worth = Worth(0, -amount, 0, -amount, -taxed)
-                    yield Change(order_id, number, is_hidden, type, "", name, worth)
+                    change = Change(order_id, number, is_hidden, type, "", name, worth)
+                    _split_tax(change, Allocation(type, "", worth), of_orders.get(order_id, []))
+                    yield change
 
 
 def _fitting(parts: list[Allocation], goods: int, charges: int, tax: int) -> list[tuple[int, Allocation]]:
@@ -342,6 +345,15 @@ def _taxes(scope: Scope, ids: list[str]) -> dict[str, list[tuple[str, Tax, int, 
     for row in kept.order_by("order_id", "position", "id"):
         owner = row.line_item_id or row.charge_id or row.id
         found[owner].append((row.id, _tax_of(vars(row)), row.tax_amount, row.taxable_amount))
+    return found
+
+
+def _taxes_of_orders(scope: Scope, ids: list[str]) -> dict[str, list[tuple[str, Tax, int, int]]]:
+    """Return all taxes of orders, for what was credited of them as a whole."""
+    found: dict[str, list[tuple[str, Tax, int, int]]] = defaultdict(list)
+    rows = TaxBreakdown.objects.using(scope.using).filter(order_id__in=ids, tax_amount__gt=0)
+    for row in rows.order_by("order_id", "position", "id") if ids else ():
+        found[row.order_id].append((row.id, _tax_of(vars(row)), row.tax_amount, row.taxable_amount))
     return found
 
 

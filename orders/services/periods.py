@@ -22,7 +22,7 @@ from flint.events import services as events
 from flint.merchants.models import Environment
 from flint.reports.registry import Scope, types
 from flint.reports.services.running import READS_FROM, Disagreement, agree, freeze
-from flint.reports.settling import has_caught_up, is_settled, watermark
+from flint.reports.settling import has_caught_up, is_settled, position, watermark
 from flint.reports.writing import Writer
 from orders import tasks
 from orders.models import LedgerEntry, PeriodClose
@@ -166,7 +166,12 @@ def finish_close(period_id: str, *, at: datetime | None = None) -> PeriodClose |
             # Whoever begins from here on finds the month written down.
             PeriodClose.objects.filter(id=period_id, watermark__isnull=True).update(watermark=watermark())
         close.refresh_from_db()
-    if not (is_settled(close.watermark, [LedgerEntry]) and has_caught_up(READS_FROM)):
+    if not is_settled(close.watermark, [LedgerEntry]):
+        return None
+    if not close.position:
+        close.position = position()
+        PeriodClose.objects.filter(id=period_id).update(position=close.position)
+    if not has_caught_up(READS_FROM, close.position):
         return None
     try:
         sealed = _seal(close)

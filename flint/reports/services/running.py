@@ -18,7 +18,7 @@ from flint.events import services as events
 from flint.reports import tasks
 from flint.reports.models import FailureReason, Report, ReportChunk, ReportDownload
 from flint.reports.registry import ReportType, Scope, Tally, differences, problems_of, types
-from flint.reports.settling import has_caught_up, is_over, is_settled
+from flint.reports.settling import has_caught_up, is_over, is_settled, position
 from flint.reports.writing import Writer
 from flint.reports.writing.sheets import TooManyRows
 
@@ -57,7 +57,10 @@ def run_report(report_id: str, *, at: datetime | None = None, most_rows: int = M
 
     A failure of the machine leaves it pending, to be tried again by the sweep, for a few times.
     """
-    report = _take(report_id, at or timezone.now())
+    at = at or timezone.now()
+    if not _is_ready(report_id, at):
+        return None
+    report = _take(report_id, at)
     if report is None:
         return None
     try:
@@ -88,6 +91,22 @@ def sweep(*, at: datetime | None = None) -> int:
     return len(found)
 
 
+def _is_ready(report_id: str, at: datetime) -> bool:
+    """Tell whether all that belongs into a report is where it will be read. If not, it is a matter of seconds."""
+    report = Report.objects.filter(id=report_id, status="pending").first()
+    if report is None:
+        return False
+    report_type = types().get(report.report_type)
+    if report_type is None:
+        return True
+    if not (is_over(report.interval_end_at, at) and is_settled(report.watermark, report_type.watches)):
+        return False
+    if not report.position:
+        report.position = position()
+        Report.objects.filter(id=report_id).update(position=report.position)
+    return has_caught_up(READS_FROM, report.position)
+
+
 def _take(report_id: str, at: datetime) -> Report | None:
     with transaction.atomic():
         report = Report.objects.select_for_update(of=("self",)).filter(id=report_id, status="pending").first()
@@ -97,13 +116,6 @@ def _take(report_id: str, at: datetime) -> Report | None:
         if report_type is None or report.attempts >= MOST_ATTEMPTS:
             problem = "It was given up after several attempts." if report_type else "Its type is not known any more."
             _end(report, reason=FailureReason.GENERATION_FAILED, problem=problem)
-            return None
-        if not (
-            is_over(report.interval_end_at, at)
-            and is_settled(report.watermark, report_type.watches)
-            and has_caught_up(READS_FROM)
-        ):
-            # Somebody is still writing what belongs into it. It is a matter of seconds, and the sweep comes by.
             return None
         report.lease_token, report.lease_until = str(uuid.uuid4()), timezone.now() + LEASE
         report.attempts += 1
