@@ -16,27 +16,17 @@ from flint.api.fields import (
     TimezoneField,
 )
 from flint.api.serializers import Input
-from flint.errors import Conflict, InvalidInput
 from flint.merchants.settings import Section, SectionInput, declare
 from flint.merchants.staff import Right
 from invoices.models import InvoicePaymentTerm
 from invoices.models.invoices import CollectionMode
 from invoices.models.terms import TermStatus
+from invoices.services.defaults import refuse_unusable
 
 MEMO_LENGTH = 4096
 NUMBER_PREFIX = {"min_length": 0, "max_length": 12, "pattern": "[A-Za-z0-9_-]*"}
 PAYMENT_OPTIONS = ("card", "apple_pay", "google_pay", "affirm", "ach_debit")
 PAGE_SIZES = ("a4", "letter")
-
-
-class InvalidInvoicePaymentTerm(InvalidInput):
-    code = "INVALID_INVOICE_PAYMENT_TERM"
-    message = "There is no such payment term in this environment."
-
-
-class InvoicePaymentTermUnavailable(Conflict):
-    code = "INVOICE_PAYMENT_TERM_UNAVAILABLE"
-    message = "The payment term is archived. Choose another one."
 
 
 class PaymentPolicyInput(Input):
@@ -136,20 +126,9 @@ class InvoiceSettingsInput(SectionInput):
 
 
 def check_term(invoices: Mapping[str, Any], actor: Actor) -> None:
-    """
-    Refuse a payment term that no invoice could take. It stays locked, so that nobody archives it meanwhile.
-
-    :raises InvalidInvoicePaymentTerm: if absent or foreign. :raises InvoicePaymentTermUnavailable: if archived.
-    """
-    name = "default_invoice_payment_term_id"
-    if invoices[name] is None:
-        return
-    terms = InvoicePaymentTerm.objects.of(actor).select_for_update(of=("self",))
-    term = terms.filter(id=invoices[name]).order_by("id").first()
-    if term is None:
-        raise InvalidInvoicePaymentTerm(param=f"invoices.{name}")
-    if term.status != TermStatus.ACTIVE:
-        raise InvoicePaymentTermUnavailable(param=f"invoices.{name}")
+    """:raises FlintError: if the payment term is none that an invoice could take."""
+    if term_id := invoices["default_invoice_payment_term_id"]:
+        refuse_unusable(term_id, actor, "invoices.default_invoice_payment_term_id")
 
 
 def terms_in(environment_id: str) -> list[tuple[str, str]]:

@@ -233,7 +233,7 @@ def _buyer(invoice: Invoice, order: Order) -> dict[str, Any]:
         "customer_display_name": customer.name or customer.email,
         "customer_email": customer.email,
         "billing_address": customer.billing_address,
-        "buyer_tax_identity": _identity(getattr(customer, "tax_identity", None)),
+        "buyer_tax_identity": _identity(customer.tax_identity),
     }
 
 

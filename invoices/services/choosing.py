@@ -161,8 +161,7 @@ def _term_of(due: Chosen, order: Order, settings: Chosen) -> InvoicePaymentTerm 
 def _customer_term_id(order: Order) -> str:
     if not order.customer_id:
         return ""
-    found = Customer.objects.filter(id=order.customer_id).order_by("id").first()
-    return getattr(found, "default_invoice_payment_term_id", "") or ""
+    return Customer.objects.values_list("default_invoice_payment_term_id", flat=True).get(id=order.customer_id)
 
 
 def _resolve_collection(invoice: Invoice, order: Order, settings: Chosen, *, is_final: bool) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
 
 from flint.actors import Actor
@@ -90,10 +89,6 @@ def _take_over(term: InvoicePaymentTerm, data: Mapping[str, Any]) -> None:
 def _is_default(term: InvoicePaymentTerm) -> bool:
     if settings_of(term.environment_id)["default_invoice_payment_term_id"] == term.id:
         return True
-    try:
-        Customer._meta.get_field("default_invoice_payment_term_id")
-    except FieldDoesNotExist:
-        return False
     return Customer.objects.filter(environment_id=term.environment_id, default_invoice_payment_term_id=term.id).exists()
 
 

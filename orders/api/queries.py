@@ -93,12 +93,13 @@ class ActivityQuery(ListQuery):
 class ReadCustomerQuery(Query):
     """How to show a customer."""
 
-    expand = Expand(["default_payment_method"])
+    expand = Expand(["default_payment_method", "receivables"])
 
 
 class CustomerQuery(CreatedFilter, UpdatedFilter, ListQuery):
     """Which customers to list."""
 
+    expand = Expand(["receivables"])
     sorts = {"created_at": "created_at", "updated_at": "updated_at", "name": "name", "email": "email"}
 
     email = EmailField(required=False, lookup="email__iexact")

@@ -10,7 +10,12 @@ from flint.events.models import Event
 from orders import selectors, services
 from orders.api.activities import OrderActivityOutput
 from orders.api.queries import ActivityQuery, CustomerQuery, OrderQuery, ReadCustomerQuery, ReadOrderQuery
-from orders.api.serializers.customers import CreateCustomerInput, CustomerOutput, UpdateCustomerInput
+from orders.api.serializers.customers import (
+    CreateCustomerInput,
+    CustomerOutput,
+    UpdateCustomerInput,
+    load_expanded,
+)
 from orders.api.serializers.inputs import (
     AddChargeInput,
     AddLineItemsInput,
@@ -358,7 +363,7 @@ class CustomerCollection(CustomerRoute):
     queries = {"GET": CustomerQuery}
     outputs = {"GET": [CustomerOutput], "POST": CustomerOutput}
     statuses = {"POST": 201}
-    codes = {"POST": ["CUSTOMER_EMAIL_ALREADY_USED"]}
+    codes = {"POST": ["CUSTOMER_EMAIL_ALREADY_USED", "INVOICE_PAYMENT_TERM_UNAVAILABLE"]}
     names = {"GET": "list_customers", "POST": "create_customer"}
 
     def get(self, request):
@@ -368,7 +373,10 @@ class CustomerCollection(CustomerRoute):
         ``query`` matches parts of names and email addresses, and whole ids and external references.
         """
         rows = Customer.objects.of(request.actor).select_related("environment")
-        return self.reply_page(paginate(rows, self.query(CustomerQuery)))
+        query = self.query(CustomerQuery)
+        page = paginate(rows, query)
+        load_expanded(page.items, query.expand)
+        return self.reply_page(page)
 
     @idempotent
     def post(self, request):
@@ -381,7 +389,10 @@ class CustomerView(CustomerRoute):
     inputs = {"PATCH": UpdateCustomerInput}
     queries = {"GET": ReadCustomerQuery}
     outputs = {"GET": CustomerOutput, "PATCH": CustomerOutput}
-    codes = {"GET": ["RESOURCE_NOT_FOUND"], "PATCH": ["RESOURCE_NOT_FOUND", "VERSION_CONFLICT"]}
+    codes = {
+        "GET": ["RESOURCE_NOT_FOUND"],
+        "PATCH": ["RESOURCE_NOT_FOUND", "VERSION_CONFLICT", "INVOICE_PAYMENT_TERM_UNAVAILABLE"],
+    }
     names = {"GET": "get_customer", "PATCH": "update_customer"}
 
     def get(self, request, customer_id):

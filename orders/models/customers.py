@@ -27,6 +27,8 @@ class Customer(Record):
     internal_note = models.TextField(blank=True)
     is_verified = models.BooleanField(default=False)
     tax_exempt = models.BooleanField(default=False)
+    tax_identity = models.JSONField(null=True)
+    default_invoice_payment_term_id = models.CharField(max_length=40, blank=True)
     metadata = models.JSONField(default=dict)
     default_payment_method_id = models.CharField(max_length=40, blank=True)
     version = models.BigIntegerField(default=1)

@@ -71,7 +71,6 @@ def test_an_address_is_used_once_in_an_environment(api, other_api, email):
         ({"email": "a@b.de", "is_verified": "yes"}, "INVALID_BOOLEAN"),
         ({"email": "a@b.de", "metadata": {"a": None}}, "INVALID_METADATA"),
         ({"email": "a@b.de", "group_id": "grp_1"}, "RESERVED_FIELD_NOT_YET_SUPPORTED"),
-        ({"email": "a@b.de", "tax_identity": {}}, "RESERVED_FIELD_NOT_YET_SUPPORTED"),
         ({"email": "a@b.de", "version": 1}, "UNKNOWN_FIELD"),
     ],
 )

@@ -1,6 +1,7 @@
 """How customers are described and shown, and how the rooms to the right show more of them."""
 
 import copy
+from collections.abc import Callable, Collection, Sequence
 
 from rest_framework import serializers
 
@@ -18,10 +19,14 @@ from flint.api.fields import (
     TimestampField,
 )
 from flint.api.serializers import Input, Output, Patch, shared
+from flint.api.tax_identities import TaxIdentityInput, TaxIdentityOutput
 from orders.api.serializers.fields import Derived, Filled
+from orders.models import Customer
 
 NOTE_LENGTH = 5_000
-RESERVED = {"group_id", "tax_identity", "default_invoice_payment_term_id"}
+RESERVED = {"group_id"}
+
+Loader = Callable[[Sequence[Customer]], None]
 
 
 class CreateCustomerInput(Input):
@@ -38,6 +43,8 @@ class CreateCustomerInput(Input):
     internal_note = StrictString(required=False, min_length=0, max_length=NOTE_LENGTH, code_too_long="NOTE_TOO_LONG")
     is_verified = StrictBoolean(required=False)
     tax_exempt = StrictBoolean(required=False)
+    tax_identity = TaxIdentityInput(required=False)
+    default_invoice_payment_term_id = IdField("ipt", required=False, code="INVALID_INVOICE_PAYMENT_TERM")
     metadata = MetadataField(required=False)
 
 
@@ -55,6 +62,8 @@ class UpdateCustomerInput(Patch):
     internal_note = StrictString(allow_null=True, min_length=0, max_length=NOTE_LENGTH, code_too_long="NOTE_TOO_LONG")
     is_verified = StrictBoolean()
     tax_exempt = StrictBoolean()
+    tax_identity = TaxIdentityInput(allow_null=True)
+    default_invoice_payment_term_id = IdField("ipt", allow_null=True, code="INVALID_INVOICE_PAYMENT_TERM")
     metadata = MetadataPatchField()
     expected_version = StrictInteger(minimum=1, code="INVALID_EXPECTED_VERSION")
 
@@ -75,6 +84,7 @@ class CustomerOutput(CustomerSummaryOutput):
 
     expandable: set[str] = set()
     extensions: dict[str, serializers.Field] = {}
+    loaders: dict[str, Loader] = {}
 
     merchant_id = IdField("mer", source="environment.merchant_id", required=False)
     version = StrictInteger(minimum=1)
@@ -84,6 +94,8 @@ class CustomerOutput(CustomerSummaryOutput):
     internal_note = Filled("internal_note")
     is_verified = StrictBoolean(required=False)
     tax_exempt = StrictBoolean(required=False)
+    tax_identity = TaxIdentityOutput(required=False)
+    default_invoice_payment_term_id = Filled("default_invoice_payment_term_id")
     metadata = MetadataField(required=False)
     default_payment_method_id = Derived(
         lambda customer: customer.default_payment_method_id or None, IdField("pm"), required=False
@@ -102,3 +114,20 @@ def extend_customer(**fields: serializers.Field) -> None:
     CustomerOutput.extensions.update(fields)
     CustomerOutput.expandable.update(fields)
     shared.cache_clear()
+
+
+def loads_customers(name: str) -> Callable[[Loader], Loader]:
+    """Register a function that reads what an expansion shows for many customers at once, and puts it on them."""
+
+    def register(load: Loader) -> Loader:
+        CustomerOutput.loaders[name] = load
+        return load
+
+    return register
+
+
+def load_expanded(customers: Sequence[Customer], expand: Collection[str]) -> None:
+    """Read what a request expands for all the customers that it shows."""
+    for name in expand:
+        if name in CustomerOutput.loaders:
+            CustomerOutput.loaders[name](customers)
