@@ -185,6 +185,8 @@ def _make_room(order: Order, data: Mapping[str, Any], actor: Actor) -> CheckoutS
     if not order.outstanding_amount and order.has_settled:
         raise OrderAlreadyPaid
     staged = order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id")
+    if current is not None and current.invoice_id:
+        staged = staged.exclude(checkout_session=current)  # Those end with it.
     if waiting := list(staged.values_list("id", flat=True)):
         raise OrderPaymentLegCheckoutActive(payment_intent_ids=waiting)
     if current is not None:
