@@ -2,19 +2,32 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from flint.actors import Actor
+from flint.api.metadata import merge
 from flint.errors import Conflict, InvalidInput, NotFound
 from flint.events import services as events
 from flint.ids import new_id
 from flint.merchants.models import ApiKey, Environment, KeyStatus, Kind, Merchant, Role, StaffMember, SurplusPolicy
 from flint.merchants.scopes import CATALOGUE
 
+PROFILE = (
+    "business_name",
+    "email",
+    "phone",
+    "address",
+    "website_url",
+    "support_email",
+    "support_phone",
+    "support_url",
+    "reporting_timezone",
+)
 DISPLAYED = 16
 """How many characters of a secret stay readable: its prefix and a few more to tell keys apart."""
 
@@ -37,6 +50,11 @@ class DuplicateScope(InvalidInput):
 class UnknownSurplusPolicy(InvalidInput):
     code = "UNKNOWN_SURPLUS_POLICY"
     message = "There is no such policy."
+
+
+class MerchantChanged(Conflict):
+    code = "MERCHANT_CHANGED"
+    message = "The merchant has changed since you read it. Read it again and decide anew."
 
 
 class ApiKeyNotFound(NotFound):
@@ -131,6 +149,30 @@ def revoke_api_key(*, environment_id: str, api_key_id: str, at: datetime) -> Api
     return key
 
 
+def update_merchant(*, merchant_id: str, data: Mapping[str, Any], actor: Actor) -> Merchant:
+    """
+    Change who a merchant is and how it is reached. It is remembered in each of the environments.
+
+    :raises MerchantChanged: if ``expected_version`` is stale.
+    """
+    with transaction.atomic():
+        merchant = Merchant.objects.select_for_update().get(id=merchant_id)
+        if "expected_version" in data and data["expected_version"] != merchant.version:
+            raise MerchantChanged(param="expected_version", current_version=merchant.version)
+        wanted = {name: data[name] for name in PROFILE if name in data}
+        if "metadata" in data:
+            wanted["metadata"] = merge(merchant.metadata, data["metadata"])
+        cleared = {name: "" for name, value in wanted.items() if value is None and name != "address"}
+        changed = {name: each for name, each in {**wanted, **cleared}.items() if getattr(merchant, name) != each}
+        if changed:
+            for name, value in changed.items():
+                setattr(merchant, name, value)
+            merchant.version += 1
+            merchant.save(update_fields=[*changed, "version", "updated_at"])
+            _remember(merchant, "merchant.updated", actor, version=merchant.version, changed=sorted(changed))
+    return merchant
+
+
 def set_surplus_policy(*, merchant_id: str, policy: str, actor: Actor) -> Merchant:
     """
     Say what becomes of money that comes in beyond what an order owes. It is remembered in each of the environments.
@@ -144,11 +186,13 @@ def set_surplus_policy(*, merchant_id: str, policy: str, actor: Actor) -> Mercha
         if merchant.surplus_policy != policy:
             merchant.surplus_policy = policy
             merchant.save(update_fields=["surplus_policy", "updated_at"])
-            for environment_id in merchant.environments.order_by("id").values_list("id", flat=True):
-                events.record_apart(
-                    environment_id, "merchant.surplus_policy_changed", subject=merchant, actor=actor, policy=policy
-                )
+            _remember(merchant, "merchant.surplus_policy_changed", actor, policy=policy)
     return merchant
+
+
+def _remember(merchant: Merchant, type: str, actor: Actor, **data: Any) -> None:
+    for environment_id in merchant.environments.order_by("id").values_list("id", flat=True):
+        events.record_apart(environment_id, type, subject=merchant, actor=actor, **data)
 
 
 def add_staff(*, merchant: Merchant, user: AbstractBaseUser, role: str) -> StaffMember:
