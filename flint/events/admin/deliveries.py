@@ -15,6 +15,7 @@ from flint.events.admin.endpoints import tell_outcome
 from flint.events.models import WebhookDelivery, WebhookDeliveryAttempt
 from flint.events.models.deliveries import MAX_ATTEMPTS, DeliveryStatus
 from flint.events.webhooks.diagnoses import explanation_of
+from flint.events.webhooks.endpoints import host_of
 from flint.events.webhooks.resending import MAX_REASON, resend
 from flint.merchants.staff import Right, access_of
 
@@ -51,7 +52,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     group = "Setup"
     icon = "outgoing_mail"
     title = "Webhook deliveries"
-    rank = 7
+    rank = 8
     list_display = ("type_column", "status_badge", "resource", "endpoint", "tried", "problem", "next_try", "created")
     list_display += ("environment_column",)
     list_filter = (WorkFilter, "status", "created_at", EnvironmentFilter)
@@ -141,9 +142,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Endpoint")
     def endpoint(self, delivery: WebhookDelivery) -> str:
-        url = delivery.webhook_endpoint.url
         where = reverse("admin:events_webhookendpoint_change", args=[delivery.webhook_endpoint_id])
-        return format_html('<a class="fl-link" href="{}">{}</a>', where, f"{url[:60]}…" if len(url) > 60 else url)
+        return format_html('<a class="fl-link" href="{}">{}</a>', where, host_of(delivery.webhook_endpoint))
 
     @admin.display(description="Tries by itself")
     def tried(self, delivery: WebhookDelivery) -> str:

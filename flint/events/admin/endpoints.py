@@ -24,7 +24,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     group = "Setup"
     icon = "webhook"
     title = "Webhook endpoints"
-    rank = 6
+    rank = 8
     list_display = ("url", "status_badge", "wanted", "created", "environment_column")
     list_filter = ("enabled", EnvironmentFilter)
     list_select_related = ("environment__merchant",)

@@ -106,7 +106,7 @@ class WebhookDelivery(StatefulRecord):
         ]
 
     def __str__(self) -> str:
-        return f"{self.webhook_event_id} to {self.webhook_endpoint_id}: {self.status}"
+        return f"delivery {self.id}"
 
     def is_leased(self, at: datetime) -> bool:
         """Whether a worker is at it."""

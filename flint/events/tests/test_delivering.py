@@ -4,8 +4,10 @@ import hashlib
 import hmac
 import threading
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook
@@ -301,3 +303,21 @@ def test_who_does_not_get_through_takes_nobody_along(environment, receiver):
 
     assert sending.deliver_and_go_on(first.id, at=at) == 1
     assert len(receiver.received) == 1
+
+
+def test_after_a_rotation_of_the_installs_keys_endpoints_are_called_as_before(environment, receiver, settings):
+    _, secret = listen(environment, receiver, "order.created")
+    old, new = settings.ENCRYPTION_KEYS[0], "a new key that is long enough to be one"
+    stories.open_order(environment)
+    publish()
+    delivery, at = only_delivery(), timezone.now()
+
+    settings.ENCRYPTION_KEYS = [new]
+    unopened = sending.deliver(delivery.id, at=at)
+    assert (unopened.status, unopened.diagnosis) == ("failed", "request_error")
+    assert receiver.received == []
+    settings.ENCRYPTION_KEYS = [new, old]
+    call_command("reseal_secrets", stdout=StringIO())
+    settings.ENCRYPTION_KEYS = [new]
+    assert sending.deliver(delivery.id, at=at + timedelta(seconds=40)).status == "delivered"
+    Webhook(secret).verify(receiver.received[0].body, receiver.received[0].headers)

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from flint.celery import refuse_inside_transaction, send
 from flint.events import tasks
-from flint.events.models import WebhookDelivery, WebhookDeliveryAttempt
+from flint.events.models import WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint, WebhookEvent
 from flint.events.models.deliveries import MAX_ATTEMPTS, AttemptStatus, DeliveryStatus, Diagnosis, Trigger
 from flint.events.webhooks.posting import Answer, NotDelivered, post
 from flint.events.webhooks.signing import signature_headers
+from flint.sealing import Unsealable
 
 log = structlog.get_logger(__name__)
 
@@ -171,26 +172,31 @@ def _is_crowded(delivery: WebhookDelivery, at: datetime) -> bool:
 def _carry_out(taken: Try, at: datetime) -> WebhookDeliveryAttempt:
     delivery, attempt = taken.delivery, taken.attempt
     message, endpoint = delivery.webhook_event, delivery.webhook_endpoint
-    headers = {
+    started = time.monotonic()
+    try:
+        outcome: Answer | NotDelivered = post(
+            attempt.url, body=message.body.encode(), headers=_headers(message, endpoint, at)
+        )
+    except NotDelivered as problem:
+        outcome = problem
+    except Unsealable:
+        outcome = NotDelivered(
+            Diagnosis.REQUEST_ERROR, "The endpoint's secret cannot be opened with this install's keys."
+        )
+    took = time.monotonic() - started
+    return _book(delivery.id, attempt.id, outcome, started_at=at, took=timedelta(seconds=took))
+
+
+def _headers(message: WebhookEvent, endpoint: WebhookEndpoint, at: datetime) -> dict[str, str]:
+    secrets = [secret.reveal() for secret in endpoint.secrets_at(at)]
+    return {
         "Content-Type": "application/json",
         "User-Agent": "Flint-Webhooks/1.0",
-        **signature_headers(
-            message_id=message.id,
-            body=message.body,
-            secrets=[secret.reveal() for secret in endpoint.secrets_at(at)],
-            at=at,
-        ),
+        **signature_headers(message_id=message.id, body=message.body, secrets=secrets, at=at),
         "X-Flint-Webhook-ID": message.id,
         "X-Flint-Event-Type": message.type,
         "X-Flint-Webhook-Endpoint-ID": endpoint.id,
     }
-    started = time.monotonic()
-    try:
-        outcome: Answer | NotDelivered = post(attempt.url, body=message.body.encode(), headers=headers)
-    except NotDelivered as problem:
-        outcome = problem
-    took = time.monotonic() - started
-    return _book(delivery.id, attempt.id, outcome, started_at=at, took=timedelta(seconds=took))
 
 
 def _book(

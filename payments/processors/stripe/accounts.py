@@ -178,17 +178,6 @@ def webhook_url(environment_id: str) -> str:
     return f"{settings.BASE_URL}{path}"
 
 
-def reseal() -> int:
-    """Seal every secret anew with the first of the encryption keys, and return of how many accounts."""
-    with transaction.atomic():
-        accounts = list(StripeAccount.objects.select_for_update(of=("self",)))
-        for account in accounts:
-            for name in ("secret_key", "webhook_secret", "previous_webhook_secret"):
-                setattr(account, name, Secret.of(getattr(account, name).reveal()))
-            account.save()
-    return len(accounts)
-
-
 def _keep_previous_secret(account: StripeAccount, before: StripeAccount, at: datetime) -> None:
     try:
         is_same = before.webhook_secret == account.webhook_secret
