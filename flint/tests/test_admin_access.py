@@ -43,6 +43,7 @@ MAY_READ = {
     "merchants_staffmember_change": {OWNER},
 }
 MAY_ACT = {
+    "orders_order_find": ALL,
     "orders_order_refund": {OWNER, SUPPORT, FINANCE},
     "orders_order_note": {OWNER, SUPPORT, FINANCE},
     "orders_order_receipt": {OWNER, SUPPORT, FINANCE},
@@ -55,7 +56,10 @@ MAY_ACT = {
         for act in ("issue", "void", "write_off", "late_fee", "waive_fee", "new_link")
     },
     **{f"invoices_invoice_{act}": {OWNER, FINANCE} for act in ("record_payment", "reverse_payment")},
-    **{f"invoices_invoice_{act}": {OWNER, SUPPORT, FINANCE} for act in ("send", "remind")},
+    **{
+        f"invoices_invoice_{act}": {OWNER, SUPPORT, FINANCE}
+        for act in ("send", "remind", "pause_reminders", "resume_reminders")
+    },
     "invoices_invoicepaymentterm_new": {OWNER, FINANCE},
     "invoices_invoicepaymentterm_archive": {OWNER, FINANCE},
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
