@@ -17,7 +17,7 @@ from orders.models import Order
 
 KINDS = {DeliveryType.SEND: "invoice", DeliveryType.REMINDER: "invoice_reminder"}
 NO_ADDRESS = "no_address"
-UNNEEDED = ("not_issued", "void", "nothing_owed")
+UNNEEDED = ("void", "nothing_owed")
 """Why a message of these kinds may have become needless before it went out; that is no failure."""
 
 
