@@ -24,9 +24,7 @@ class DocumentLogo(Record):
             models.UniqueConstraint(name="document_logo_once", fields=["environment", "digest"]),
             models.CheckConstraint(name="document_logo_has_a_digest", condition=~Q(digest="")),
         ]
-        triggers = [
-            pgtrigger.Protect(name="document_logo_append_only", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = [pgtrigger.Protect(name="document_logo_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:
         return self.digest[:12]

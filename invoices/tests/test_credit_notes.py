@@ -412,6 +412,21 @@ def test_what_happened_is_told(api, invoice):
     assert read_invoice(api, invoice)["status"] == "open"
 
 
+def test_the_order_explains_what_was_credited(api, invoice):
+    note = credited(api, invoice, units(line_ids(invoice)[0], 2))
+    by_hand(api, invoice, 1_000)
+    allocate(api, note, 4_000)
+    made = allocate(api, note, 500, key="second").data["credit_note_allocation"]
+    note_act(api, note, f"allocations/{made['credit_note_allocation_id']}/reverse")
+
+    explained = api.get(f"/v1/orders/{invoice['order_id']}/explanation")
+
+    assert explained.status_code == 200, explained.error
+    (figure,) = [each for each in explained.data["figures"] if each["figure"] == "credit"]
+    assert figure["amount_money"] == wire(eur(4_000))
+    assert {term["resource"]["resource_id"] for term in figure["terms"]} == {note["credit_note_id"]}
+
+
 # The guard
 
 

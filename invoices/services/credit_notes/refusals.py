@@ -55,6 +55,4 @@ class CreditNoteAllocationAlreadyReversed(Conflict):
 
 class CreditNoteHasAllocations(Conflict):
     code = "CREDIT_NOTE_HAS_ALLOCATIONS"
-    message = (
-        "The credit note is in use. Take its credit off the invoice first; what went back to the buyer stays so."
-    )
+    message = "The credit note is in use. Take its credit off the invoice first; what went back to the buyer stays so."
