@@ -56,6 +56,11 @@ def calls(environment, api, one_connection):
         "refund_id": [refund.id],
         "payment_link_id": [stories.payment_link(environment).id],
         "customer_id": [customer.id],
+        "invoice_id": [
+            stories.draft_invoice(stories.open_order(environment)).id,
+            stories.issued_invoice(stories.open_order(environment)).invoice.id,
+        ],
+        "invoice_payment_term_id": [stories.payment_term(environment).id],
         "checkout_session_id": [stories.checkout(stories.open_order(environment)).session.id],
     }
     schema = schemathesis.openapi.from_dict(document())

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -56,7 +56,6 @@ def fee_text(policy: dict[str, Any] | None) -> str:
 class TermForm(forms.Form):
     """A new payment term. Late fees are agreed over the API."""
 
-    environment = forms.ChoiceField(label="Environment")
     name = forms.CharField(label="Name", max_length=255)
     type = forms.ChoiceField(label="Due", choices=list(WHEN.items()))
     number = forms.IntegerField(
@@ -66,10 +65,6 @@ class TermForm(forms.Form):
         max_value=3_650,
         help_text="Not for all of them.",
     )
-
-    def __init__(self, *args: Any, environments: list, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.fields["environment"].choices = [(each.id, str(each)) for each in environments]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
@@ -106,14 +101,17 @@ class PaymentTermAdmin(ReadOnlyAdmin):
     def extra_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("new/", view(self.new_view), name="invoices_invoicepaymentterm_new"),
+            path("<str:environment_id>/new/", view(self.new_view), name="invoices_invoicepaymentterm_new"),
             path("<str:object_id>/archive/", view(self.archive_view), name="invoices_invoicepaymentterm_archive"),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict | None = None) -> HttpResponse:
         """List the terms, with the button that makes one for who may."""
-        may = bool(access_of(request.user).merchant_ids(Right.CHOOSE_INVOICE_SETTINGS))
-        more = {"new_url": reverse("admin:invoices_invoicepaymentterm_new") if may else ""}
+        offers = [
+            {"environment": each, "url": reverse("admin:invoices_invoicepaymentterm_new", args=[each.id])}
+            for each in environments_of(request.user, Right.CHOOSE_INVOICE_SETTINGS)
+        ]
+        more = {"offers": offers}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def change_view(
@@ -126,17 +124,19 @@ class PaymentTermAdmin(ReadOnlyAdmin):
         more = {"archive_url": url if may and term.status == "active" else "", "version": term.version}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
-    def new_view(self, request: HttpRequest) -> HttpResponse:
+    def new_view(self, request: HttpRequest, environment_id: str) -> HttpResponse:
         """Make a term in an environment where the user may."""
-        environments = environments_of(request.user, Right.CHOOSE_INVOICE_SETTINGS)
-        if not environments:
-            raise PermissionDenied
+        access = access_of(request.user)
+        if environment_id not in access.environment_ids(Right.CHOOSE_INVOICE_SETTINGS):
+            if access.may(self.right, environment_id):
+                raise PermissionDenied
+            raise Http404
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-        form = TermForm(request.POST or None, environments=environments)
+        form = TermForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             data = {"name": form.cleaned_data["name"], "calculation": form.cleaned_data["calculation"]}
-            term = terms.create_term(data=data, actor=staff_actor(request, form.cleaned_data["environment"]))
+            term = terms.create_term(data=data, actor=staff_actor(request, environment_id))
             messages.success(request, "The payment term is made.")
             return HttpResponseRedirect(reverse("admin:invoices_invoicepaymentterm_change", args=[term.id]))
         context = {

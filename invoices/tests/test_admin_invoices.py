@@ -184,9 +184,12 @@ def test_acts_are_for_posting_and_change_nothing_when_looked_at(finance, invoice
 
 
 def test_a_payment_term_is_made_and_archived(finance, environment):
-    typed = {"environment": environment.id, "name": "Net 30", "type": "net_days", "number": "30"}
+    typed = {"name": "Net 30", "type": "net_days", "number": "30"}
+    new = reverse("admin:invoices_invoicepaymentterm_new", args=[environment.id])
+    assert new in page(finance.get(reverse("admin:invoices_invoicepaymentterm_changelist")))
+    assert page(finance.get(new))
 
-    assert finance.post(reverse("admin:invoices_invoicepaymentterm_new"), typed).status_code == 302
+    assert finance.post(new, typed).status_code == 302
     term = InvoicePaymentTerm.objects.get()
     assert term.calculation == {"type": "net_days", "days": 30}
     here = reverse("admin:invoices_invoicepaymentterm_change", args=[term.id])
@@ -197,12 +200,14 @@ def test_a_payment_term_is_made_and_archived(finance, environment):
 
 
 @pytest.mark.parametrize(
-    "typed", [{"name": ""}, {"number": ""}, {"type": "day_of_month", "number": "32"}, {"environment": "env_other"}]
+    "typed", [{"name": ""}, {"number": ""}, {"type": "day_of_month", "number": "32"}, {"type": "someday"}]
 )
 def test_a_payment_term_that_makes_no_sense_is_not_made(finance, environment, typed):
-    sent = {"environment": environment.id, "name": "Net 30", "type": "net_days", "number": "30", **typed}
+    sent = {"name": "Net 30", "type": "net_days", "number": "30", **typed}
 
-    assert finance.post(reverse("admin:invoices_invoicepaymentterm_new"), sent).status_code == 400
+    assert (
+        finance.post(reverse("admin:invoices_invoicepaymentterm_new", args=[environment.id]), sent).status_code == 400
+    )
     assert not InvoicePaymentTerm.objects.exists()
 
 
