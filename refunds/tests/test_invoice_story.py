@@ -175,7 +175,7 @@ def test_partly_paid_at_checkout_then_invoiced_paid_refunded_and_credited(api, e
     stories.deliver_notices(environment)
     read = api.get(f"/v1/credit-notes/{note.data['credit_note_id']}").data
     assert (amount(read["total_money"]), amount(read["refunded_money"])) == (2_500, 2_500)
-    print(f"\n{read['credit_note_number']} takes back 25.00 of {issued['invoice']['invoice_number']}, given back: 25.00")
+    print(f"\n{read['credit_note_number']} over 25.00 of {issued['invoice']['invoice_number']}, all of it given back")
     sale.agree("Credited, and given back by the note", Figures(10_000, 10_000, 4_000, 4_000, 0))
 
     invoice = api.get(f"/v1/invoices/{sale.invoice_id}").data
