@@ -1,6 +1,6 @@
 """Invoices in the admin."""
 
-from invoices.admin import acting, orders, words  # noqa: F401
+from invoices.admin import acting, finding, orders, words  # noqa: F401
 from invoices.admin.invoices import InvoiceAdmin
 from invoices.admin.terms import PaymentTermAdmin
 

@@ -12,9 +12,10 @@ from django.utils.html import format_html
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badges, staff_actor
 from flint.errors import FlintError
+from flint.finding import find_view
 from flint.merchants.staff import Right, access_of
 from orders import services
-from orders.admin import words  # noqa: F401 - describes the events of orders
+from orders.admin import finding, words  # noqa: F401 - describes the events of orders
 from orders.admin.moments import as_it_stood, moment_of
 from orders.admin.page import hidden_badge, page_of
 from orders.admin.registry import OrderAction, order_actions
@@ -113,6 +114,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     def extra_urls(self) -> list[URLPattern]:
         return [
+            path("find/", self.admin_site.admin_view(find_view), name="orders_order_find"),
             path("<str:object_id>/note/", self.admin_site.admin_view(self.note_view), name="orders_order_note"),
             *(
                 path(

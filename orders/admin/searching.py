@@ -5,12 +5,14 @@ Every way to match is a query of its own over an index, and the list takes their
 several tables would read them all.
 """
 
+import re
 from collections.abc import Sequence
 
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Lower, Upper
 
 from flint.ids import is_id
+from flint.money import exponent
 from orders.admin.registry import order_searches
 from orders.models import Customer, Order
 
@@ -60,4 +62,29 @@ def by_customer(term: str, environment_ids: Sequence[str]) -> QuerySet | None:
     return _orders(environment_ids).filter(customer_id__in=found).values("id")
 
 
-order_searches += [by_id, by_number, by_reference, by_contact, by_customer]
+AMOUNT = re.compile(
+    r"(?:(?P<before>[A-Za-z]{3})\s*)?(?P<whole>\d[\d.,'\s]*?)(?:[.,](?P<part>\d{1,3}))?\s*(?P<after>[A-Za-z]{3})?"
+)
+
+
+def by_amount(term: str, environment_ids: Sequence[str]) -> QuerySet | None:
+    """Match what an order is worth: ``12.50``, ``1.234,50 EUR``, ``JPY 500``; a bare whole number is no amount."""
+    found = AMOUNT.fullmatch(term.strip())
+    if found is None:
+        return None
+    currency = (found["before"] or found["after"] or "").upper()
+    if not currency and not found["part"]:
+        return None
+    whole, part = re.sub(r"\D", "", found["whole"]), found["part"] or ""
+    orders = _orders(environment_ids)
+    if currency:
+        orders = orders.filter(currency=currency)
+    if currency and len(part) == 3 and exponent(currency) != 3:
+        whole, part = f"{whole}{part}", ""  # "1.234 EUR": that sign parted the thousands.
+    digits = exponent(currency) if currency else max(len(part), 2)
+    if len(part) > digits or len(whole) + digits > 18:
+        return None
+    return orders.filter(total_amount=int(f"{whole}{part.ljust(digits, '0')}")).values("id")
+
+
+order_searches += [by_id, by_number, by_reference, by_contact, by_customer, by_amount]

@@ -110,7 +110,15 @@ def by_payment(term: str, environment_ids: list[str]) -> QuerySet | None:
     return None
 
 
-order_searches.append(by_payment)
+def by_processor_id(term: str, environment_ids: list[str]) -> QuerySet | None:
+    """Match the order of a payment by the processor's own id of it."""
+    if "_" not in term:
+        return None
+    tries = PaymentOperation.objects.filter(environment_id__in=environment_ids, kind="confirm", reference=term)
+    return tries.order_by().values("payment_intent__order_id")
+
+
+order_searches += [by_payment, by_processor_id]
 
 
 def _settled(event: Event) -> str:

@@ -105,9 +105,10 @@ order_sections.append(Section(template="admin/refunds/section.html", load=_load)
 
 
 def by_refund(term: str, environment_ids: list[str]) -> QuerySet | None:
-    """Match the order of a refund by the refund's id."""
+    """Match the order of a refund by the refund's id, ours or the processor's."""
     if not term.lower().startswith("ref_"):
-        return None
+        legs = RefundLeg.objects.filter(environment_id__in=environment_ids, reference=term) if "_" in term else None
+        return legs.order_by().values("refund__order_id") if legs is not None else None
     refunds = Refund.objects.filter(environment_id__in=environment_ids, id=f"ref_{term[4:].upper()}")
     return refunds.order_by().values("order_id")
 
