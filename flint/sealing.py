@@ -2,8 +2,8 @@
 Secrets at rest: sealed with keys that the database does not hold, and never shown by accident once they are read.
 
 ``settings.ENCRYPTION_KEYS`` lists texts of any form; each becomes a key by HKDF. The first seals, all unseal, so a new
-key is put in front, ``manage.py reseal_secrets`` moves every stored secret to it, and the old one can go after two days:
-so long answers are kept to be given again.
+key is put in front, ``manage.py reseal_secrets`` moves every stored secret to it, and the old one can go after two
+days: so long answers are kept to be given again.
 """
 
 import base64

@@ -180,9 +180,8 @@ def _carry_out(taken: Try, at: datetime) -> WebhookDeliveryAttempt:
     except NotDelivered as problem:
         outcome = problem
     except Unsealable:
-        outcome = NotDelivered(
-            Diagnosis.REQUEST_ERROR, "The endpoint's secret cannot be opened with this install's keys."
-        )
+        message = "The endpoint's secret cannot be opened with the encryption keys of this installation."
+        outcome = NotDelivered(Diagnosis.REQUEST_ERROR, message)
     took = time.monotonic() - started
     return _book(delivery.id, attempt.id, outcome, started_at=at, took=timedelta(seconds=took))
 
