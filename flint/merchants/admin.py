@@ -36,7 +36,8 @@ class MerchantAdmin(SetupAdmin):
     icon = "storefront"
     rank = 6
     list_display = ("name", "business_name", "email", "reporting_timezone", "created")
-    fields = ("id", "name", "business_name", "email", "support_email", "reporting_timezone", "surplus", "created")
+    fields = ("id", "name", "business_name", "email", "phone", "address_told", "website_url")
+    fields += ("support_email", "support_phone", "support_url", "reporting_timezone", "surplus", "created")
     readonly_fields = fields
     change_form_outer_before_template = "admin/surplus_policy.html"
 
@@ -73,6 +74,10 @@ class MerchantAdmin(SetupAdmin):
         else:
             messages.success(request, "What becomes of a surplus is as chosen.")
         return HttpResponseRedirect(reverse("admin:merchants_merchant_change", args=[merchant.id]))
+
+    @admin.display(description="Address")
+    def address_told(self, merchant: Merchant) -> str:
+        return ", ".join(part for part in (merchant.address or {}).values() if part) or "–"
 
     @admin.display(description="Paid beyond what was owed")
     def surplus(self, merchant: Merchant) -> str:

@@ -10,6 +10,7 @@ from flint.languages import Language
 from flint.merchants.services import create_sandbox
 from flint.merchants.settings.changing import update_settings
 from flint.merchants.tests.test_settings import PIXEL
+from flint.testing import stories
 from flint.testing.stories import actor_in
 from payments.messages.addresses import receipt_url
 from payments.tests.mails import html_of, last_mail, paid
@@ -66,6 +67,13 @@ class TestWhatTheMerchantChose:
         assert 'src="http://' in html and "/logos/" in html
         assert f"background:{YELLOW};color:#000000;" in html
         assert "&lt;b&gt;Soon&lt;/b&gt;" in html
+
+    def test_is_on_the_page_of_an_invoice(self, environment):
+        link = stories.issued_invoice(stories.open_order(environment)).public_url
+
+        page = Client().get(link.removeprefix("http://testserver"), follow=True).content.decode()
+
+        assert "/logos/" in page
 
     def test_leaves_an_address_that_shows_no_other_picture(self, environment, api):
         address = f"/logos/{logo_in(shown(Client(), make(api)))}"

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from flint.errors import Conflict, FlintError
 from flint.languages import NAMES, Language, language_of
-from flint.merchants.settings import effective_of
+from flint.merchants.logos import logo_path
+from flint.merchants.settings import section_of
 from invoices.documents import pdf_of, pdf_of_credit_note
 from invoices.models import CreditNote
 from invoices.models.credit_notes import CreditNoteStatus
@@ -119,7 +120,7 @@ def theme(request: HttpRequest, invoice_id: str) -> HttpResponse:
         environment_id = visit_of(request, invoice_id).invoice.environment_id
     except (Http404, LinkReplaced):
         return HttpResponse("", content_type="text/css", status=404)
-    response = HttpResponse(stylesheet(effective_of(environment_id)["branding"]), content_type="text/css")
+    response = HttpResponse(stylesheet(section_of(environment_id, "branding")), content_type="text/css")
     response["Cache-Control"] = "private, max-age=600"
     return response
 
@@ -132,6 +133,7 @@ def _shown(request: HttpRequest, visit: Visit, *, error: str = "") -> HttpRespon
         "page": page,
         "invoice": visit.invoice,
         "merchant": merchant,
+        "logo": logo_path(visit.invoice.environment_id, section_of(visit.invoice.environment_id, "branding")),
         "address": merchant.support_email or merchant.email,
         "is_test": not visit.invoice.environment.is_live,
         "language": language,
