@@ -33,7 +33,8 @@ def freeze(
     invoice: Invoice, order: Order, *, earlier: Sequence[Invoice], entries: Sequence[InvoiceScheduleEntry] = ()
 ) -> dict[str, Any]:
     """
-    Return what an invoice says that is about to be issued; its number, dates and total are set on it already.
+    Return what an invoice says that is about to be issued; its dates and total are set on it already. Its number is
+    not: that is taken last, and put into the ``document`` then.
 
     :param earlier: the invoices of the order that stand, with their late fees: what they bill is left out here.
     """
@@ -69,7 +70,6 @@ def freeze(
         "reference": invoice.reference,
         "service_at": _moment(invoice.service_at),
         "document": {
-            "number": invoice.number,
             "currency": invoice.currency,
             "issued_at": _moment(invoice.issued_at),
             "due_at": _moment(invoice.due_at),

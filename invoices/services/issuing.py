@@ -93,12 +93,13 @@ def issue_locked(
     invoice.language = invoice.language or language_of_order(order)
     new_link(invoice)
     invoice.document_link = link_of(invoice)
-    # Last of what waits for others: every invoice of the environment comes by here.
+    invoice.issue(status=_first_status(order, invoice), at=at)
+    invoice.snapshot = freeze(invoice, order, earlier=earlier, entries=entries)
+    # Last of all that is read: every invoice of the environment comes by here, and waits until this one commits.
     invoice.sequence, invoice.number = next_number(
         order.environment_id, Series.INVOICE, prefix=settings["invoice_number_prefix"] or ""
     )
-    invoice.issue(status=_first_status(order, invoice), at=at)
-    invoice.snapshot = freeze(invoice, order, earlier=earlier, entries=entries)
+    invoice.snapshot["document"]["number"] = invoice.number
     order.bill(invoice.id, is_open=True)
     remember(
         order,

@@ -366,7 +366,7 @@ def test_issuing_takes_a_fixed_number_of_statements(api):
         with CaptureQueriesContext(connection) as asked:
             issue(api, invoice)
         counts.append(len(asked))
-    assert counts[0] == counts[1] <= 60
+    assert counts[0] == counts[1] <= 36
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
+import pytest
+
 from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.stories import eur, wire
 from invoices.models import Invoice
+from invoices.snapshots import CHANGES
 from invoices.tests.asking import draft, issue
-from orders.tests.sales import create, line, refused
+from orders.tests.sales import add_charge, create, fee, flat_tax, line, pricing, refused, taxed
 
 
 def test_a_draft_is_issued_and_asks_for_what_its_order_owes(api):
@@ -25,6 +28,33 @@ def test_what_was_paid_before_counts_on_the_invoice(api, environment):
 
     assert invoice["status"] == "partially_paid"
     assert (invoice["paid_money"], invoice["outstanding_money"]) == (wire(eur(4_000)), wire(eur(6_000)))
+
+
+@pytest.mark.parametrize("price_mode", ["additive", "inclusive"])
+def test_a_document_adds_up_whatever_is_sold(api, price_mode):
+    """Lines, charges, the tip and a flat tax are all of the total; discounts and taxes are within them."""
+    order = create(
+        api,
+        line(3_333, quantity=3, tax=taxed(19, price_mode=price_mode)),
+        line(777, name="Spoon", tax=taxed(7, 1.25, price_mode=price_mode)),
+        discounts=[{"manual": {"name": "Friends", "amount_money": wire(eur(1_001))}}],
+        requested_tip={"percent": 10},
+        tax=flat_tax(29),
+    )
+    add_charge(api, order, **fee(450, tax=taxed(19, price_mode=price_mode)))
+
+    invoice = issue(api, draft(api, order))
+
+    snapshot = invoice["snapshot"]
+    priced = {name: money["amount"] for name, money in snapshot["pricing_amounts"].items()}
+    parts = [*snapshot["line_items"], *snapshot["charges"]]
+    billed = sum(part["total_money"]["amount"] for part in parts) + priced["requested_tip_money"] + 29
+    assert billed == priced["total_money"] == invoice["outstanding_money"]["amount"]
+    assert CHANGES not in {part["name"] for part in parts}
+    assert snapshot["requested_tip"]["percent"] == 10
+    assert snapshot["discounts"][0]["applied_money"] == wire(eur(1_001))
+    of_order = pricing(api.get(f"/v1/orders/{order['order_id']}").data)
+    assert priced == {f"{name}_money": amount for name, amount in of_order.items()}
 
 
 def test_quick_pay_makes_its_own_order(api):
