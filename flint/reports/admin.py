@@ -135,7 +135,7 @@ class ReportAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
     ) -> HttpResponse:
-        """Show a report. While it is being written the page loads itself again; that needs no script."""
+        """Show a report. While it is being written the page keeps itself up to date, with a script or without."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         report = self.find(request, object_id)
