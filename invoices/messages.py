@@ -117,7 +117,7 @@ class Told:
 
     def letter(self, *, subject: str, heading: str, text: Sequence[str], before: Sequence[str] = ()) -> Letter:
         """Put a letter together: what all of them have below their first words."""
-        support = self.merchant.support_email or self.merchant.email
+        say, support = self.language.say, self.merchant.support_email or self.merchant.email
         replies = section_of(self.invoice.environment_id, "invoices")["reply_to_email"] or ""
         return Letter(
             subject=subject,
@@ -128,7 +128,7 @@ class Told:
             facts=self._facts(),
             button=self._button(),
             url=link_of(self.invoice),
-            closing=[*before, self.language.say(QUESTIONS, address=replies or support)],
+            closing=[*before, say(QUESTIONS, address=replies or support)],
             attachments=[Attachment(f"{self.invoice.number}.pdf", "application/pdf", partial(pdf_of, self.invoice))],
             reply_to=replies,
         )
@@ -139,14 +139,14 @@ class Told:
         return say("Show and pay the invoice") if is_paid_here else say("Show the invoice")
 
     def _parts(self) -> list[Row]:
-        rows = []
+        say, rows = self.language.say, []
         for each in self.asked.entries:
             left, due_at = each.filled.outstanding, each.entry.due_at
             if not left:
-                detail = self.language.say("paid")
+                detail = say("paid")
             else:
-                detail = self.language.say("due on {date}", date=self.date(due_at)) if due_at else ""
-            rows.append(Row(self.language.say(PARTS[each.entry.kind]), self.money(each.filled.total), detail=detail))
+                detail = say("due on {date}", date=self.date(due_at)) if due_at else ""
+            rows.append(Row(say(PARTS[each.entry.kind]), self.money(each.filled.total), detail=detail))
         return rows
 
     def _sums(self) -> list[Row]:

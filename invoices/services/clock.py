@@ -7,6 +7,7 @@ tells each fact once, and sets the next one, so that neither two beats at once n
 finds nothing left to do, and a late one does what is still true.
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,7 +46,7 @@ ENTRY_CLOCK = ["overdue_told_at", "late_fee_told_at", "autopay_tries"]
 
 def sweep(*, at: datetime | None = None) -> int:
     """
-    Look at every invoice that is due to be looked at, the longest due first; return at how many. For the beat schedule.
+    Look at every invoice that is due to be looked at, the longest due first, a batch at a time; return at how many.
 
     One that something is wrong with is put off for a while and keeps no other waiting.
     """
@@ -92,7 +93,12 @@ def _due(at: datetime) -> Iterator[tuple[str, str, str, datetime]]:
             rows = rows.filter(Q(next_action_at=last[0], id__gt=last[1]) | Q(next_action_at__gt=last[0]))
         columns = ("id", "environment_id", "status", "next_action_at")
         found = list(rows.order_by("next_action_at", "id").values_list(*columns)[:BATCH])
-        yield from found
+        drafts, issued = [row for row in found if row[2] == S.DRAFT], [row for row in found if row[2] != S.DRAFT]
+        # Drafts as they were scheduled, which is how they are numbered. The rest in any order, so that two workers at
+        # the same batch share it instead of waiting for each other at each one.
+        for row in [*drafts, *random.sample(issued, len(issued))]:
+            if Invoice.objects.filter(id=row[0], next_action_at=row[3]).exists():
+                yield row
         if len(found) < BATCH:
             return
         last = (found[-1][3], found[-1][0])
