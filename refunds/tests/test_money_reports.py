@@ -1,5 +1,7 @@
 """What came in, what moved on the processor's balance, what was paid out and what is owed, each in its report."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -10,8 +12,10 @@ from orders.models import LedgerEntry
 from orders.reports.receivables import age
 from payments.models import BalanceTransaction, Payout
 from payments.processors.sandbox import clock, dashboard
-from payments.tests.acts import later
+from payments.tests.acts import later, reference_of
 from payments.tests.test_balance import processor_account, sync
+from refunds.models import Refund
+from refunds.services.explaining import explain_refund
 
 pytestmark = pytest.mark.django_db(**COMMITTED)
 
@@ -92,3 +96,26 @@ def test_ages_are_of_one_kind_each():
     """Their edges, which an order would have to wait for."""
     names = ["0 to 30 days", "31 to 60 days", "61 to 90 days", "more than 90 days"]
     assert [age(days) for days in (0, 30, 31, 60, 61, 90, 91)] == [names[i] for i in (0, 0, 1, 1, 2, 2, 3)]
+
+
+def test_what_waits_for_people_is_listed_until_it_is_dealt_with(environment):
+    order = stories.paid_order(environment, total=10_000)
+    dashboard.refund(environment_id=environment.id, reference=reference_of(order), money=eur(1_000))
+    stories.deliver_notices(environment)
+    refund = Refund.objects.get(origin="processor")
+    then = timezone.now()
+
+    (waiting,) = report(environment, "work_items_v1", end=then).rows
+    assert (waiting["kind"], waiting["item_id"], waiting["state"], waiting["amount"]) == (
+        "explain_refund",
+        refund.id,
+        "open",
+        "10.00",
+    )
+
+    explain_refund(refund.id, reason="duplicate", actor=stories.actor_in(environment))
+    (closed,) = report(environment, "work_items_v1").rows
+    assert closed["state"] == "closed"
+    (before,) = report(environment, "work_items_v1", end=then).rows
+    assert (before["state"], before["closed_at"]) == ("open", "")
+    assert report(environment, "work_items_v1", start=timezone.now() - timedelta(microseconds=1)).rows == []
