@@ -59,7 +59,7 @@ def test_finance_asks_waits_downloads_and_closes(browser, live_server, environme
         show("waiting")
         report = written(Report.objects.get())
         assert (report.status, report.row_count, report.problem) == ("succeeded", 6, "")
-        page.get_by_text("Control totals").wait_for()
+        page.get_by_role("heading", name="Control totals").wait_for()
         show("done")
         with page.expect_download() as download:
             page.get_by_role("link", name="Download").click()

@@ -31,7 +31,7 @@ class PeriodCloseAdmin(ReadOnlyAdmin):
     icon = "lock_clock"
     title = "Closed months"
     rank = 9
-    list_display = ("label", "timezone", "status_badge", "entry_count", "closed_by", "closed", "environment_column")
+    list_display = ("month", "timezone", "status_badge", "entry_count", "closed_by", "closed", "environment_column")
     list_filter = ("status", EnvironmentFilter)
     list_select_related = ("environment__merchant",)
     list_before_template = "admin/orders/period_buttons.html"
@@ -132,6 +132,10 @@ class PeriodCloseAdmin(ReadOnlyAdmin):
         request.current_app = self.admin_site.name
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/orders/{template}.html", whole, status=status)
+
+    @admin.display(description="Month", ordering="label")
+    def month(self, close: PeriodClose) -> str:
+        return close.label
 
     @admin.display(description="Status")
     def status_badge(self, close: PeriodClose) -> str:

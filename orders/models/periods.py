@@ -53,6 +53,7 @@ class PeriodClose(StatefulRecord):
     actor_label = models.CharField(max_length=255, blank=True)
 
     class Meta:
+        verbose_name_plural = "closed months"
         constraints = [
             models.UniqueConstraint(fields=["environment", "label"], name="period_once"),
             models.UniqueConstraint(fields=["environment", "end_at"], name="period_end_once"),
