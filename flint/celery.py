@@ -29,6 +29,7 @@ SWEEPS = {
     "payments.tasks.sync_balances": 60,
     "payments.tasks.expire_sessions": 15,
     "payments.tasks.cancel_abandoned": 300,
+    "payments.tasks.remind_abandoned": 60,
     "payments.tasks.erase_contacts": 600,
     "flint.messages.tasks.send_messages": 15,
     "flint.messages.tasks.erase_addresses": 3600,

@@ -1,7 +1,13 @@
 """What a merchant chooses once for all of its checkouts."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from flint.actors import Actor
 from flint.api.fields import EnumField, ListOf, PercentField, StrictBoolean, StrictInteger
 from flint.api.serializers import Input
+from flint.errors import InvalidInput
+from flint.merchants.models import Environment
 from flint.merchants.settings import Section, SectionInput, declare
 from payments.api.inputs import PAYMENT_OPTIONS
 
@@ -37,8 +43,23 @@ class RecoveryEmailInput(Input):
         return {"delay_seconds": USUAL_DELAY, **attrs}
 
 
+def check_recovery(checkout: Mapping[str, Any], actor: Actor) -> None:
+    """:raises InvalidInput: if buyers who left are written to, and no postal address says by whom."""
+    if not checkout["recovery_email"]["enabled"]:
+        return
+    address = Environment.objects.values_list("merchant__address", flat=True).get(id=actor.environment_id)
+    if not address:
+        raise InvalidInput(
+            "Add the business address first: a message that nobody asked for says who writes, and where they are.",
+            code="BUSINESS_ADDRESS_REQUIRED",
+            param="checkout.recovery_email.enabled",
+        )
+
+
 class CheckoutSettingsInput(SectionInput):
     """Checkout sessions."""
+
+    refusals = ("BUSINESS_ADDRESS_REQUIRED",)
 
     default_expires_in_seconds = StrictInteger(
         minimum=SHORTEST,
@@ -89,6 +110,7 @@ declare(
             "recovery_email": {"enabled": False, "delay_seconds": USUAL_DELAY},
         },
         explanation="How a new checkout behaves where it chooses nothing of its own.",
+        check=check_recovery,
     )
 )
 declare(

@@ -57,6 +57,13 @@ def cancel_abandoned() -> int:
     return cancel_abandoned()
 
 
+@shared_task(name="payments.tasks.remind_abandoned")
+def remind_abandoned() -> int:
+    from payments.services.sessions.reminding import remind_abandoned
+
+    return remind_abandoned()
+
+
 @shared_task(name="payments.tasks.erase_contacts")
 def erase_contacts() -> int:
     from payments.services.sessions.erasing import erase_contacts

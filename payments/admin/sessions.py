@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, moment, staff_actor, words
 from flint.errors import FlintError
@@ -38,7 +39,7 @@ class AbandonedFilter(admin.SimpleListFilter):
 
 @admin.register(CheckoutSession)
 class CheckoutSessionAdmin(ReadOnlyAdmin):
-    """One checkout, and a button to close it. The button to send its buyer a link is on the order's page."""
+    """One checkout, with a button to close it, and in the list one to send a buyer who left a link to pay."""
 
     icon = "shopping_cart_checkout"
     title = "Checkouts"
@@ -64,6 +65,19 @@ class CheckoutSessionAdmin(ReadOnlyAdmin):
         if "@" in term:
             return queryset.filter(contact_email__iexact=term), False
         return queryset.filter(order_id=term) if term.startswith("ord_") else queryset.filter(id=term), False
+
+    def get_list_display(self, request: HttpRequest) -> tuple:
+        """Offer the link beside each buyer who left, to staff who may send one."""
+        environments = access_of(request.user).environment_ids(Right.SEND_MESSAGES)
+
+        @admin.display(description="Send")
+        def send(session: CheckoutSession) -> str:
+            if session.environment_id not in environments or not session.is_abandoned:
+                return ""
+            url = reverse("admin:orders_order_pay_link", args=[session.order_id])
+            return format_html('<a class="fl-link" href="{}">Send pay link</a>', url)
+
+        return (*self.list_display, send) if environments else self.list_display
 
     def extra_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.close_view)

@@ -19,6 +19,7 @@ from payments.checkout.summary import receipt_of
 from payments.models import CustomerVerification
 from payments.models.sessions import DEFAULT_TIPS
 from payments.processors import processor_of
+from payments.services.sessions.reminding import reminds
 
 LOCALE_KEPT_FOR = 365 * 24 * 3600
 
@@ -53,6 +54,7 @@ def render_page(request: HttpRequest, page: Page, status: int = 200, *, code: st
         "links": links_of(page),
         "receipt": receipt_of(session, page.language) if page.state == "paid" and page.may_read else (),
         "code": _code(page, code),
+        "reminds": page.state == "open" and reminds(session),
         "saved": _chosen(page, typed),
         "attempt_key": secrets.token_urlsafe(18),
         "offers_card": CARD in offers,

@@ -9,6 +9,7 @@ urlpatterns = [
     path("checkout/<str:session_id>", views.show, name="checkout"),
     path("checkout/<str:session_id>/pay", views.pay, name="checkout_pay"),
     path("checkout/<str:session_id>/tip", views.tip, name="checkout_tip"),
+    path("checkout/<str:session_id>/contact", views.contact, name="checkout_contact"),
     path("checkout/<str:session_id>/code", views.ask_for_code, name="checkout_ask_for_code"),
     path("checkout/<str:session_id>/code/<str:verification_id>", views.take_code, name="checkout_take_code"),
     path("checkout/<str:session_id>/forget", views.forget, name="checkout_forget"),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from flint.errors import Conflict, FlintError
 from flint.languages import language_of
+from flint.messages.outbox import is_address
 from orders.services import update_order
 from orders.services.editing import OrderChangedRefreshRequired
 from payments import services
@@ -30,6 +31,7 @@ from payments.models.sessions import Surface
 from payments.processors.base import Refused
 from payments.services.sessions.changing import update_session
 from payments.services.sessions.credentials import give_up_customer
+from payments.services.sessions.reminding import reminds
 from payments.services.sessions.verifying import confirm_verification, request_verification
 
 log = structlog.get_logger(__name__)
@@ -124,6 +126,18 @@ def tip(request: HttpRequest, session_id: str) -> HttpResponse:
         except FlintError:
             return _again(request, visit, language.say(TRY_AGAIN))
     return _to_page(visit.session)
+
+
+@for_buyers
+@require_POST
+def contact(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Keep an address as soon as it was typed, where the merchant writes to those who leave. Says nothing."""
+    visit = visit_of(request, session_id)
+    email = request.POST.get("email", "").strip()
+    if visit.buyer is not None and is_address(email) and reminds(visit.session):
+        with contextlib.suppress(FlintError):
+            _remember(visit, {"email": email}, request.POST.get("timezone", ""), language_of(request).locale)
+    return HttpResponse(status=204)
 
 
 @for_buyers

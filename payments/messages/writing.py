@@ -5,6 +5,7 @@ from django.utils import timezone
 from flint import actors
 from flint.errors import Conflict
 from flint.languages import Language, phrase
+from flint.merchants.models import Merchant
 from flint.messages.kinds import Letter, Row, Unneeded, says
 from flint.messages.models import Message
 from payments.checkout.summary import lines_of, sums_of
@@ -95,6 +96,29 @@ def pay_link(message: Message, language: Language) -> Letter:
     )
 
 
+@says("abandoned_checkout", label="Abandoned checkout")
+def abandoned_checkout(message: Message, language: Language) -> Letter:
+    """Say once to a buyer who left that their order is still there."""
+    order, say, merchant = message.order, language.say, message.order.environment.merchant
+    if order.status != "open" or order.has_settled or not order.outstanding_amount or order.is_collecting:
+        raise Unneeded("nothing_owed")
+    amount = language.money(order.outstanding_money)
+    return Letter(
+        subject=say("Your order at {merchant} is still there", merchant=merchant),
+        heading=say("You can still pay for your order"),
+        text=[say("You began to pay at {merchant} and left. Nothing was charged.", merchant=merchant)],
+        lines=lines_of(order, language),
+        sums=sums_of(order, language),
+        button=say("Pay {amount}", amount=amount),
+        url=_pay_url(message),
+        closing=[
+            say("If you do not want it any more, there is nothing to do: we do not write about it again."),
+            questions(message, language),
+            address_text(merchant),
+        ],
+    )
+
+
 @says("verification_code", label="Code")
 def verification_code(message: Message, language: Language) -> Letter:
     """Give a buyer the code that shows whose checkout it is."""
@@ -118,6 +142,14 @@ def questions(message: Message, language: Language) -> str:
     """Say whom to ask."""
     merchant = message.order.environment.merchant
     return language.say(QUESTIONS, address=merchant.support_email or merchant.email)
+
+
+def address_text(merchant: Merchant) -> str:
+    """Return who writes and where they are, on one line."""
+    address = merchant.address or {}
+    place = " ".join(address[name] for name in ("postal_code", "city") if address.get(name))
+    parts = [str(merchant), address.get("line1"), address.get("line2"), place, address.get("state")]
+    return ", ".join(part for part in [*parts, address.get("country")] if part)
 
 
 def _pay_url(message: Message) -> str:

@@ -528,6 +528,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='checkoutsession',
+            index=models.Index(condition=models.Q(('contact_email', ''), _negated=True), fields=['environment', 'contact_updated_at'], name='session_by_contact'),
+        ),
+        migrations.AddIndex(
+            model_name='checkoutsession',
             index=models.Index(condition=models.Q(('recovery_expires_at__isnull', False)), fields=['recovery_expires_at'], name='session_to_recover'),
         ),
         migrations.AddConstraint(

@@ -141,6 +141,11 @@ class CheckoutSession(StatefulRecord):
             models.Index(fields=["expires_at"], condition=Q(status=SessionStatus.OPEN), name="session_to_expire"),
             models.Index(fields=["ended_at"], condition=Q(contact_erased_at__isnull=True), name="session_to_erase"),
             models.Index(
+                fields=["environment", "contact_updated_at"],
+                condition=~Q(contact_email=""),
+                name="session_by_contact",
+            ),
+            models.Index(
                 fields=["recovery_expires_at"],
                 condition=Q(recovery_expires_at__isnull=False),
                 name="session_to_recover",
@@ -156,6 +161,13 @@ class CheckoutSession(StatefulRecord):
     @property
     def is_open(self) -> bool:
         return self.status == S.OPEN
+
+    @property
+    def is_abandoned(self) -> bool:
+        """As :meth:`CheckoutSessionQuerySet.abandoned`, of a session whose order is at hand."""
+        is_reachable = bool(self.contact_email or self.contact_phone)
+        is_unpaid = self.order.status == "open" and self.order.payment_status == "unpaid"
+        return is_reachable and is_unpaid and self.status in (S.OPEN, S.EXPIRED)
 
     @property
     def return_url(self) -> str:

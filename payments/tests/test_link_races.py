@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from flint.actors import Actor
@@ -13,13 +14,15 @@ from flint.testing.books import assert_books
 from flint.testing.stories import actor_in, eur
 from orders.models import Order
 from payments import services
-from payments.models import PaymentLink
+from payments.models import CheckoutSession, PaymentLink
 from payments.services.links.changing import create_link
 from payments.services.links.context import new_context
 from payments.services.links.recovery import create_pay_link, visit_pay_link
 from payments.services.links.resolving import Resolved, resolve_link
-from payments.services.sessions.credentials import buyer_of
+from payments.services.sessions.credentials import buyer_of, new_credential
 from payments.tests.acts import at_once, attempts_of, charged, ended, rounds_of
+from payments.tests.buyers import Buyer
+from payments.tests.test_hosted_page import CARD, form_of
 
 ROUNDS = 5
 BUYERS = 20
@@ -141,3 +144,55 @@ def test_any_number_of_pay_links_collect_what_is_owed_once(environment):
         assert charged(order) == [10_000]
         assert_books(order, paid=10_000, outstanding=0, active_attempt_id="")
         assert order.checkout_sessions.filter(status="open").count() == 0
+
+
+@pytest.mark.processors("sandbox")
+def test_64_buyers_on_every_surface_at_once_pay_an_order_once(environment):
+    """
+    32 with pay links, 16 on the hosted page and 16 through the API: collected exactly once, and the other 63 are told
+    so kindly. Nobody's answer is an error of ours.
+    """
+    order = stories.open_order(environment)
+    session = stories.checkout(order).session
+    links = [create_pay_link(order_id=order.id, actor=actor_in(environment)) for _ in range(32)]
+    browsers = [browser_in(session) for _ in range(16)]
+    buyers = [Buyer(session.id, new_credential(session), environment) for _ in range(16)]
+
+    def follow(link):
+        led_to = visit_pay_link(link, at=timezone.now())
+        return paying(link.order_id, buyer_of(led_to, at=timezone.now()))
+
+    def press(browser, form):
+        return browser.post(f"/checkout/{session.id}/pay", {**form, **CARD})
+
+    def call(buyer):
+        source = {"confirmation_token": "ctoken_card_visa"}
+        return buyer.post(f"/v1/orders/{order.id}/pay", {"action": "pay", "payment_source": source})
+
+    results = at_once(
+        *(partial(follow, link) for link in links),
+        *(partial(press, *each) for each in browsers),
+        *(partial(call, buyer) for buyer in buyers),
+    )
+
+    stories.deliver_notices(environment)
+    assert charged(order) == [10_000]
+    assert_books(order, paid=10_000, outstanding=0, active_attempt_id="")
+    assert order.checkout_sessions.filter(status="open").count() == 0
+    by_link, by_page, by_call = results[:32], results[32:48], results[48:]
+    refusals = ("ORDER_PAYMENT_ATTEMPT_ACTIVE", "ORDER_ALREADY_PAID", "CHECKOUT_SESSION_NOT_OPEN")
+    won = len(ended(by_link, *refusals))
+    won += sum(answer.status_code == 200 for answer in by_call)
+    assert all(answer.status_code in (200, 401, 409) for answer in by_call)
+    assert all(answer.status_code in (303, 422) for answer in by_page), by_page
+    seen = [browser.get(f"/checkout/{session.id}").content.decode() for browser, _ in browsers]
+    won += sum("Thank you, your order is paid" in page for page in seen)
+    told = sum("This order is already paid" in page for page in seen)
+    assert won == 1 and told + sum("Thank you" in page for page in seen) == 16
+
+
+def browser_in(session) -> tuple[Client, dict[str, str]]:
+    """A browser that was let into a session, with the form that it was shown."""
+    browser = Client()
+    browser.get(f"/checkout/{session.id}/{CheckoutSession.objects.get(id=session.id).launch_secret.reveal()}")
+    return browser, form_of(browser.get(f"/checkout/{session.id}"))

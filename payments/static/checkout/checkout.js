@@ -16,6 +16,17 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   });
 }
 
+// Where the shop writes to those who leave, an address is kept as soon as it was typed; the page says so.
+const email = document.querySelector("input[data-kept]");
+if (email) {
+  email.addEventListener("change", () => {
+    if (!email.value || !email.checkValidity()) return;
+    const typed = new FormData();
+    for (const name of ["csrfmiddlewaretoken", "email", "timezone"]) typed.set(name, email.form.elements[name].value);
+    fetch(email.dataset.kept, { method: "POST", body: typed, keepalive: true }).catch(() => {});
+  });
+}
+
 // The browser's back button shows a page from memory, whose form was sent already: look at it afresh.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
