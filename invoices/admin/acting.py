@@ -12,7 +12,7 @@ from flint.merchants.staff import Right
 from flint.money import Money
 from flint.typed import money_typed, typed
 from invoices.admin import late
-from invoices.admin.registry import InvoiceAction, Preview, invoice_actions
+from invoices.admin.registry import InvoiceAction, Preview, StaffForm, invoice_actions
 from invoices.models import Invoice
 from invoices.models.invoices import DeliveryMode
 from invoices.reading import standing_of
@@ -21,7 +21,7 @@ from invoices.services.issuing import issue_invoice
 from orders.services.manual_payments import recorded_amount
 
 
-class IssueForm(forms.Form):
+class IssueForm(StaffForm):
     """How the invoice reaches its buyer."""
 
     delivery_mode = forms.ChoiceField(
@@ -33,11 +33,8 @@ class IssueForm(forms.Form):
         ],
     )
 
-    def __init__(self, *args: Any, invoice: Invoice, **kwargs: Any):
-        super().__init__(*args, **kwargs)
 
-
-class MoneyForm(forms.Form):
+class MoneyForm(StaffForm):
     """An amount that came in, or did not, with what is known of it."""
 
     amount = forms.CharField(label="Amount", max_length=20)
@@ -48,8 +45,7 @@ class MoneyForm(forms.Form):
 
     def __init__(self, *args: Any, invoice: Invoice, **kwargs: Any):
         kwargs["initial"] = {"amount": typed(self.suggested(invoice))} | kwargs.get("initial", {})
-        super().__init__(*args, **kwargs)
-        self.invoice = invoice
+        super().__init__(*args, invoice=invoice, **kwargs)
 
     def suggested(self, invoice: Invoice) -> Money:
         """Return what most probably came in: all of it."""
@@ -76,13 +72,10 @@ class ReversalForm(MoneyForm):
         return invoice.money(recorded_amount(invoice.order, invoice_id=invoice.id))
 
 
-class ReasonForm(forms.Form):
+class ReasonForm(StaffForm):
     """Why."""
 
     reason = forms.CharField(label="Why", max_length=500, help_text="The buyer is not told.")
-
-    def __init__(self, *args: Any, invoice: Invoice, **kwargs: Any):
-        super().__init__(*args, **kwargs)
 
 
 def _amounts(invoice: Invoice) -> list[tuple[str, Any]]:

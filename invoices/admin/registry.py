@@ -11,6 +11,16 @@ from flint.merchants.staff import Right
 from invoices.models import Invoice
 
 
+class StaffForm(forms.Form):
+    """A form that looks like all others of the admin. ``invoice`` is what it is about, if it is about one."""
+
+    def __init__(self, *args: Any, invoice: Invoice | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.invoice = invoice
+        for each in self.fields.values():
+            each.widget.attrs.setdefault("class", "fl-input")
+
+
 @dataclass(frozen=True)
 class Preview:
     """What an act would do, before anybody does it: a sentence, and what it is about."""

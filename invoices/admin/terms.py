@@ -14,6 +14,7 @@ from flint.api import wire
 from flint.errors import FlintError
 from flint.merchants.staff import Right, access_of, environments_of
 from flint.money import Money
+from invoices.admin.registry import StaffForm
 from invoices.models import InvoicePaymentTerm
 from invoices.services import terms
 
@@ -53,7 +54,7 @@ def fee_text(policy: dict[str, Any] | None) -> str:
     return f"{amount}, {policy['grace_period_days']} days after the due date, {how}"
 
 
-class TermForm(forms.Form):
+class TermForm(StaffForm):
     """A new payment term. Late fees are agreed over the API."""
 
     name = forms.CharField(label="Name", max_length=255)

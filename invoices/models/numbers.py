@@ -1,5 +1,6 @@
 """Counting documents: per environment and series, without gaps and without repeats."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
@@ -30,6 +31,21 @@ class NumberSeries(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["environment", "series"], name="series_once_per_environment"),
             models.CheckConstraint(name="series_counts_up", condition=Q(last__gte=0)),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="series_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="series_counts_by_one",
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                when=pgtrigger.Before,
+                func="""
+                    IF NEW.last <> CASE TG_OP WHEN 'UPDATE' THEN OLD.last + 1 ELSE 1 END THEN
+                        RAISE EXCEPTION 'flint guard: the numbers of a series come one after the other'
+                            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'series_counts_by_one';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:

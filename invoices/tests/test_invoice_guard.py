@@ -151,10 +151,19 @@ def test_a_late_fee_is_owed_by_its_order(environment, invoice):
     assert "invoices_bill_what_the_order_is_worth" in said
 
 
-def test_numbers_are_never_counted_back(environment, invoice):
-    said = refusal_of("UPDATE invoices_numberseries SET last = -1 WHERE environment_id = %(id)s", id=environment.id)
+@pytest.mark.parametrize("last", ["last - 1", "last + 2", "0", "-1"])
+def test_numbers_are_counted_one_by_one(environment, invoice, last):
+    changed = f"UPDATE invoices_numberseries SET last = {last} WHERE environment_id = %(id)s"
 
-    assert "series_counts_up" in said
+    assert "series_counts_by_one" in refusal_of(changed, id=environment.id)
+
+
+def test_a_series_begins_at_one_and_never_again(environment, invoice):
+    begun = "INSERT INTO invoices_numberseries (environment_id, series, last) VALUES (%(id)s, 'credit_note', 7)"
+
+    assert "series_counts_by_one" in refusal_of(begun, id=environment.id)
+    gone = "DELETE FROM invoices_numberseries WHERE environment_id = %(id)s"
+    assert "series_is_never_deleted" in refusal_of(gone, id=environment.id)
 
 
 def test_nothing_is_sold_under_an_invoice_through_the_services(environment, invoice):
