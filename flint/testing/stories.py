@@ -16,7 +16,8 @@ from flint.merchants.settings.changing import update_settings
 from flint.money import Money
 from flint.testing import processors
 from flint.testing.processors import network_of
-from invoices.models import Invoice, InvoicePaymentTerm
+from invoices.models import CreditNote, Invoice, InvoicePaymentTerm
+from invoices.services import credit_notes
 from invoices.services.drafting import create_invoice
 from invoices.services.issuing import Issued, issue_invoice
 from invoices.services.terms import create_term
@@ -128,6 +129,16 @@ def refund(order: Order, **data: Any) -> Refund:
     processors.settled_in_trouble(order.environment_id)
     made.refresh_from_db()
     return made
+
+
+def credit_note(invoice: Invoice, *, amount: int = 1_000) -> CreditNote:
+    """Issue a credit note over a part of an invoice's first line."""
+    actor = actors.system(invoice.environment_id, "Story")
+    correction = {"type": "amount", "amount_money": invoice.money(amount)}
+    line = {"invoice_line_item_id": invoice.snapshot["line_items"][0]["invoice_line_item_id"], "correction": correction}
+    data = {"invoice_id": invoice.id, "reason": "goodwill", "credit_note_lines": [line]}
+    note = credit_notes.create_credit_note(data=data, actor=actor)
+    return credit_notes.issue_credit_note(note.id, actor=actor)
 
 
 def saved_card(customer: Customer, *, token: str = "pm_card_visa") -> PaymentMethod:

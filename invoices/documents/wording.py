@@ -34,6 +34,8 @@ REASONS = {
 }
 TAXES = {"retail_delivery_fee": phrase("Retail delivery fee")}
 CHANGES = phrase("Changes to earlier items")
+HEAD = (phrase("Description"), phrase("Quantity"), phrase("Price"), phrase("Tax"), phrase("Amount"))
+TAXES_HEAD = (phrase("Tax"), phrase("Rate"), phrase("Net"), phrase("Tax amount"))
 
 
 class Writer:
@@ -177,12 +179,12 @@ def _words(snapshot: Mapping[str, Any], write: Writer, sources: Sequence[Source]
         "buyer": _buyer(snapshot, write),
         "memo": snapshot.get("memo", "").split("\n"),
         "footer": snapshot.get("footer", "").split("\n"),
-        "head": [write.say(text) for text in ("Description", "Quantity", "Price", "Tax", "Amount")],
+        "head": [write.say(text) for text in HEAD],
         "rows": _rows(write, sources),
         "carried": write.say("Carried over"),
         "sums": _sums(write, sources),
         "taxes_title": write.say("Taxes"),
-        "taxes_head": [write.say(text) for text in ("Tax", "Rate", "Net", "Tax amount")],
+        "taxes_head": [write.say(text) for text in TAXES_HEAD],
         "taxes": _taxes(document["taxes"], write),
         "notes": [write.say("This is a test document. It asks for no real money.")] if issuer["is_test"] else [],
         "foot": " · ".join(part for part in (issuer["legal_name"] or issuer["name"], issuer["website"]) if part),
