@@ -34,6 +34,8 @@ SETUP = ("merchants_merchant", "merchants_environment", "merchants_apikey", "str
 SETUP += ("events_webhookendpoint", "events_webhookdelivery")
 
 MAY_READ = {
+    **{f"invoices_creditnote_{view}": ALL for view in ("changelist", "change", "document")},
+    "invoices_invoice_document": ALL,
     **{f"{model}_{view}": ALL for model in (*SALES, *RECONCILIATION) for view in ("changelist", "change")},
     **{f"{model}_{view}": {OWNER, DEVELOPER} for model in SETUP for view in ("changelist", "change")},
     **{f"{model}_{view}": {OWNER, FINANCE} for model in BALANCE for view in ("changelist", "change")},
@@ -60,6 +62,9 @@ MAY_ACT = {
         f"invoices_invoice_{act}": {OWNER, SUPPORT, FINANCE}
         for act in ("send", "remind", "pause_reminders", "resume_reminders")
     },
+    "invoices_invoice_credit": {OWNER, FINANCE},
+    **{f"invoices_creditnote_{act}": {OWNER, FINANCE} for act in ("issue", "allocate", "reverse", "void")},
+    "invoices_creditnote_refund": {OWNER, SUPPORT, FINANCE},
     "invoices_invoicepaymentterm_new": {OWNER, FINANCE},
     "invoices_invoicepaymentterm_archive": {OWNER, FINANCE},
     "payments_checkoutsession_close": {OWNER, SUPPORT, FINANCE},
@@ -193,6 +198,7 @@ def rows(merchant, environment) -> dict[str, str]:
         "payments_paymentmethod": method.id,
         "payments_paymentlink": stories.payment_link(environment).id,
         "invoices_invoice": stories.issued_invoice(stories.open_order(environment)).invoice.id,
+        "invoices_creditnote": stories.credit_note(stories.issued_invoice(stories.open_order(environment)).invoice).id,
         "invoices_invoicepaymentterm": stories.payment_term(environment).id,
         "outbox_message": message.id,
         "payments_checkoutsession": stories.checkout(stories.open_order(environment)).session.id,
