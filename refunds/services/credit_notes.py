@@ -38,9 +38,7 @@ class CreditNoteRefundExceedsBalance(Conflict):
 
 class CreditNoteRefundInvalid(InvalidInput):
     code = "CREDIT_NOTE_REFUND_INVALID"
-    message = (
-        "Money goes back by a credit note once its invoice owes nothing. Apply the credit to the invoice first."
-    )
+    message = "Money goes back by a credit note once its invoice owes nothing. Apply the credit to the invoice first."
 
 
 @dataclass(frozen=True, slots=True)
