@@ -39,7 +39,7 @@ class NumberSeries(models.Model):
                 operation=pgtrigger.Insert | pgtrigger.Update,
                 when=pgtrigger.Before,
                 func="""
-                    IF NEW.last <> CASE TG_OP WHEN 'UPDATE' THEN OLD.last + 1 ELSE 1 END THEN
+                    IF NEW.last <> (CASE TG_OP WHEN 'UPDATE' THEN OLD.last + 1 ELSE 1 END) THEN
                         RAISE EXCEPTION 'flint guard: the numbers of a series come one after the other'
                             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'series_counts_by_one';
                     END IF;
