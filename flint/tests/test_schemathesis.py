@@ -56,6 +56,7 @@ def calls(environment, api, one_connection):
         "refund_id": [refund.id],
         "payment_link_id": [stories.payment_link(environment).id],
         "customer_id": [customer.id],
+        "merchant_id": [environment.merchant_id],
         "invoice_id": [
             stories.draft_invoice(stories.open_order(environment)).id,
             stories.issued_invoice(stories.open_order(environment)).invoice.id,
