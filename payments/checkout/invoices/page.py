@@ -111,13 +111,14 @@ def _asking(page: InvoicePage, visit: Visit, amounts: InvoiceAmounts, asked: Ask
         page.words = say("Nothing was charged. The merchant has to put something right first; please ask them.")
         return
     if invoice.collection_mode == CollectionMode.EXTERNAL:
-        page.title = say("Please pay this invoice by bank transfer")
+        page.state, page.title = "held", say("Please pay this invoice by bank transfer")
         page.words = say("Name the invoice number, so that your payment is recognised.")
-        page.remit_to = _address(invoice.remit_to_address)
+        page.remit_to = [str(invoice.environment.merchant), *_address(invoice.remit_to_address)]
         return
     part = part_of_invoice(invoice, order, at=visit.at)
     amount = _money(page, part.amount)
-    page.headline_label, page.headline = say("To pay now"), amount
+    page.headline_label = say("To pay now") if asked.currently_due else say("Next part")
+    page.headline = amount
     page.pay = say("Pay {amount}", amount=amount)
     page.title, page.words = _why(page, asked, amounts)
 
