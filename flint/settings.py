@@ -184,6 +184,7 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "STYLES": ["flint.admin.stylesheet"],
     "SIDEBAR": {"navigation": "flint.admin.navigation"},
+    "DASHBOARD_CALLBACK": "flint.dashboard.context",
 }
 
 # Where things are kept

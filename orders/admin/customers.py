@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin
 from orders.models import Customer
 
+NOTHING = "–"
+
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin):
@@ -22,7 +24,7 @@ class CustomerAdmin(ReadOnlyAdmin):
     search_fields = ("email",)
     search_help_text = "Email, name or id"
     fields = ("id", "email", "name", "phone", "external_reference_id", "is_verified", "tax_exempt", "internal_note")
-    fields += ("orders_link", "created")
+    fields += ("billing", "tax_identity_told", "orders_link", "created")
     readonly_fields = fields
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
@@ -35,6 +37,18 @@ class CustomerAdmin(ReadOnlyAdmin):
             return queryset.alias(lower=Lower("email")).filter(lower__startswith=term.lower()), False
         return queryset.filter(name__istartswith=term), False
 
+    @admin.display(description="Billing address")
+    def billing(self, customer: Customer) -> str:
+        return _line(customer.billing_address)
+
+    @admin.display(description="Tax identity")
+    def tax_identity_told(self, customer: Customer) -> str:
+        identity = customer.tax_identity or {}
+        numbers = [f"{each['type']} {each['value']}" for each in identity.get("tax_ids", [])]
+        address = identity.get("registered_address")
+        parts = [identity.get("legal_name", ""), _line(address) if address else "", *numbers]
+        return ", ".join(part for part in parts if part) or NOTHING
+
     @admin.display(description="Orders")
     def orders_link(self, customer: Customer) -> str:
         return format_html(
@@ -43,3 +57,8 @@ class CustomerAdmin(ReadOnlyAdmin):
             customer.email,
             customer,
         )
+
+
+def _line(address: dict[str, str] | None) -> str:
+    """Write an address in one line."""
+    return ", ".join(part for part in (address or {}).values() if part) or NOTHING

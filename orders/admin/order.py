@@ -17,6 +17,7 @@ from flint.merchants.staff import Right, access_of
 from orders import services
 from orders.admin import finding, words  # noqa: F401 - describes the events of orders
 from orders.admin.moments import as_it_stood, moment_of
+from orders.admin.owing import OWED_LABELS, owed
 from orders.admin.page import hidden_badge, page_of
 from orders.admin.registry import OrderAction, order_actions
 from orders.admin.searching import matching
@@ -62,9 +63,11 @@ class WorkFilter(admin.SimpleListFilter):
     parameter_name = "work"
 
     def lookups(self, request: HttpRequest, model_admin: ReadOnlyAdmin) -> list[tuple[str, str]]:
-        return [("over_collected", "Paid too much"), ("late", "Paid after it was closed")]
+        return [("over_collected", "Paid too much"), ("late", "Paid after it was closed"), *OWED_LABELS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() in OWED_LABELS:
+            return owed(queryset, self.value())
         if self.value() not in ("over_collected", "late"):
             return queryset
         return over_collected(queryset, is_late=self.value() == "late")

@@ -13,9 +13,11 @@ from flint.admin import EnvironmentFilter, ReadOnlyAdmin, badge, words
 from flint.events.models import Event
 from flint.merchants.staff import Right
 from flint.money import Money
+from orders.admin.order import CurrencyFilter
 from orders.admin.registry import Figure, Section, SectionContent, event_words, order_searches, order_sections
 from orders.admin.words import money_of
 from orders.models import Order
+from payments.admin.figures import OutcomeFilter
 from payments.admin.unanswered import WorkFilter, ask_context, ask_view, waiting
 from payments.models import PaymentIntent, PaymentOperation
 
@@ -173,7 +175,7 @@ class PaymentIntentAdmin(ReadOnlyAdmin):
     rank = 2
     list_display = ("source", "status_badge", "order_column", "amount_column", "captured", "refunded", "created")
     list_display += ("environment_column",)
-    list_filter = (WorkFilter, "status", "created_at", EnvironmentFilter)
+    list_filter = (WorkFilter, OutcomeFilter, "status", CurrencyFilter, "created_at", EnvironmentFilter)
     list_select_related = ("order", "environment__merchant")
     search_fields = ("id",)
     search_help_text = "Payment id or last four digits"
