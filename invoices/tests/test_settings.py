@@ -1,6 +1,10 @@
 """What a merchant chooses once for all of its invoices: the payment term is one that there is."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
+from django.db import connection
 
 from flint.merchants import services
 from flint.merchants.settings import section_of
@@ -41,3 +45,31 @@ def test_nor_one_of_the_merchants_other_sandbox(api, environment, merchant):
     answer = client_of(second).patch(PATH, {"invoices": {NAME: term(environment).id}})
 
     assert answer.code == "INVALID_INVOICE_PAYMENT_TERM"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("whose", ["merchant", "customer"])
+def test_a_term_that_becomes_a_default_while_it_is_archived_is_not_both(api, environment, whose):
+    chosen = term(environment).id
+    ada = api.post("/v1/customers", {"email": "ada@buyer.example"}).data["customer_id"]
+    gate = Barrier(2)
+
+    def choose():
+        if whose == "merchant":
+            return api.patch(PATH, {"invoices": {NAME: chosen}})
+        return api.patch(f"/v1/customers/{ada}", {NAME: chosen})
+
+    def run(act):
+        gate.wait()
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(run, [choose, lambda: api.delete(f"/v1/invoice-payment-terms/{chosen}")]))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    is_default = NAME in (api.get(PATH).data.get("invoices", {}) | api.get(f"/v1/customers/{ada}").data)
+    is_archived = InvoicePaymentTerm.objects.get(id=chosen).status == "archived"
+    assert is_default != is_archived

@@ -110,9 +110,15 @@ def told(member: serializers.Field, value: Any, choices: Choices = ()) -> Any:
         case api.ListOf():
             return ", ".join(str(told(member.child, each)) for each in value) or NOTHING
         case Input():
-            inner = ((name, part) for name, part in member.fields.items() if value.get(name) is not None)
-            return ", ".join(str(told(part, value[name])) for name, part in inner) or NOTHING
+            inner = [part for part in member.fields.values() if value.get(part.field_name) is not None]
+            return ", ".join(_part_told(part, value[part.field_name], member) for part in inner) or NOTHING
     return dict(choices).get(value, str(value))
+
+
+def _part_told(part: serializers.Field, value: Any, whole: Input) -> str:
+    """Return a part of an object in words; what does not speak for itself, such as a number, with its name."""
+    speaks = isinstance(part, api.StrictString) or len(whole.fields) == 1
+    return str(told(part, value)) if speaks else f"{part.label}: {told(part, value)}"
 
 
 def put_errors(widgets: Sequence[Widget], problems: Sequence[tuple[str, str]]) -> list[str]:
