@@ -11,10 +11,12 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, prefetch_related_objects
+from django.db.models import Q, Value, prefetch_related_objects
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from flint import actors
@@ -37,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 100
 MOST_PER_SWEEP = 2_000
+BLOCKED = timedelta(days=1)
+ALL_TRIES = 1_000
+"""More than there ever are: what was settled once is not tried any more."""
 POSTPONED = timedelta(minutes=5)
 """How long an invoice that something is wrong with is left alone, and one that is being paid when a fee falls due."""
 
@@ -159,10 +164,16 @@ def _tell(invoice_id: str, actor: Actor, at: datetime) -> list[Try]:
         if invoice.status == S.DRAFT or invoice.next_action_at is None or invoice.next_action_at > at:
             return []
         if not invoice.is_asking:
-            invoice.next_action_at = None
-            invoice.save(update_fields=["next_action_at"])
+            _rest(invoice, at)
+            return []
+        if order.is_collection_blocked or order.status != "open":
+            # What a dispute took back is nobody's to ask for until staff decide; nor is it caught up on after that.
+            # On a closed order nothing is collected any more: it waits for staff to write it off.
+            invoice.reminded_until, invoice.next_action_at = at, at + BLOCKED
+            invoice.save(update_fields=CLOCK)
             return []
         look = Look(order, invoice, actor, at)
+        look.pass_what_is_settled()
         look.tell_overdue()
         look.charge_late_fees()
         tries = look.tries()
@@ -174,6 +185,23 @@ def _tell(invoice_id: str, actor: Actor, at: datetime) -> list[Try]:
     return tries
 
 
+def _rest(invoice: Invoice, at: datetime) -> None:
+    """
+    Leave alone what asks for nothing now.
+
+    Should it come to ask again, by a dispute or a reversal, nothing that had come up before is charged by itself.
+    """
+    policy = fees.policy_of(invoice)
+    is_charged = policy is not None and fees.mode_of(policy) == fees.AUTOMATIC
+    if is_charged or invoice.collection_mode == CollectionMode.AUTOMATIC:
+        invoice.autopay_tries, invoice.late_fee_told_for = ALL_TRIES, invoice.due_at
+        InvoiceScheduleEntry.objects.filter(invoice_id=invoice.pk).update(
+            autopay_tries=ALL_TRIES, late_fee_told_at=Coalesce("late_fee_told_at", Value(at))
+        )
+    invoice.next_action_at = None
+    invoice.save(update_fields=CLOCK)
+
+
 class Look:
     """One look at an invoice of a locked order that asks for money."""
 
@@ -183,6 +211,7 @@ class Look:
         self.policy = fees.policy_of(invoice)
         self.events_before = order.event_count
         self.wait: datetime | None = None
+        self.changed: dict[str, InvoiceScheduleEntry] = {}
         self._read()
 
     def _read(self) -> None:
@@ -190,6 +219,27 @@ class Look:
         self.invoice._prefetched_objects_cache = {}
         prefetch_related_objects([self.invoice], "schedule_entries", "late_fees")
         self.asked: Asked = asked_of(self.invoice, amounts_of(self.invoice, self.order), at=self.at)
+
+    def pass_what_is_settled(self) -> None:
+        """
+        Let what has come up for something that is settled have come up: it is not charged should that be owed again.
+
+        What is still to come up is, even where it was settled for a while.
+        """
+        is_charged = self.policy is not None and fees.mode_of(self.policy) == fees.AUTOMATIC
+        with_fee = {each.fee.schedule_entry_id for each in self.asked.fees}
+        for due in self.asked.dues:
+            if self._collected():
+                is_tried = self._passed(due) > 0
+                tries = _tries_of(self.invoice, due) if due.outstanding else ALL_TRIES
+                self._keep(due, autopay_tries=tries if is_tried else 0)
+            if is_charged and due.due_at and due.entry_id not in with_fee:
+                is_over = self.at > fees.fee_due_at(self.invoice, self.policy, due.due_at)
+                if is_over and not due.outstanding and not self._was_told(due):
+                    self._mark_fee(due, at=self.at)
+                elif not is_over and self._was_told(due):
+                    self._mark_fee(due, at=None)
+        self._save_entries()
 
     def tell_overdue(self) -> None:
         """Tell, once for each due date, that it passed while something of it was open."""
@@ -200,7 +250,7 @@ class Look:
             if told is not None:
                 continue
             if due.entry:
-                due.entry.overdue_told_at = self.at
+                self._keep(due, overdue_told_at=self.at)
             else:
                 self.invoice.overdue_told_for = due.due_at
             self._record("invoice.overdue", due)
@@ -221,10 +271,7 @@ class Look:
                     return
             else:
                 self._record("invoice.late_fee_due", fee.due, amount=fee.amount)
-            if fee.due.entry:
-                fee.due.entry.late_fee_told_at = self.at
-            else:
-                self.invoice.late_fee_told_for = fee.due.due_at
+            self._mark_fee(fee.due, at=self.at)
             self._save_entries()
             if is_automatic:
                 self._read()
@@ -237,8 +284,7 @@ class Look:
         """Return the automatic payments that are to be tried now: of those that were missed, one for each due date."""
         found = []
         for due in self._collected():
-            moments = self._moments_of(due)
-            passed = sum(moment <= self.at for moment in moments)
+            passed = self._passed(due)
             if due.outstanding and passed > _tries_of(self.invoice, due):
                 found.append(Try(due, passed - 1, passed))
         return found
@@ -289,11 +335,30 @@ class Look:
             told["invoice_schedule_entry_id"] = due.entry_id
         events.record(self.order, type, subject=self.invoice, actor=self.actor, **told)
 
+    def _passed(self, due: Due) -> int:
+        """Return how many tries to collect have come up."""
+        return sum(moment <= self.at for moment in self._moments_of(due))
+
+    def _mark_fee(self, due: Due, *, at: datetime | None) -> None:
+        """Remember that the late fee of something has come up, or that it has not."""
+        if due.entry:
+            self._keep(due, late_fee_told_at=at)
+        else:
+            self.invoice.late_fee_told_for = due.due_at if at else None
+
+    def _keep(self, due: Due, **values: Any) -> None:
+        """Set what the clock keeps about something that is due."""
+        row = due.entry or self.invoice
+        for name, value in values.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+                if due.entry:
+                    self.changed[due.entry.pk] = due.entry
+
     def _save_entries(self) -> None:
-        entries = [due.entry for due in self.asked.dues if due.entry is not None]
-        changed = [entry for entry in entries if self.at in (entry.overdue_told_at, entry.late_fee_told_at)]
-        if changed:
-            InvoiceScheduleEntry.objects.bulk_update(changed, ENTRY_CLOCK)
+        if self.changed:
+            InvoiceScheduleEntry.objects.bulk_update(self.changed.values(), ENTRY_CLOCK)
+            self.changed = {}
 
 
 def _tries_of(invoice: Invoice, due: Due) -> int:

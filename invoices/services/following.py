@@ -37,9 +37,8 @@ def follow(order: Order, event: Event) -> None:
         invoice.follow(status=status, at=timezone.now())
     elif not told and not (event.balance_delta_amount and status in ASKING):
         return
-    if status in ASKING:
-        # The clock looks again at what is due of it now.
-        invoice.next_action_at = timezone.now()
+    # The clock looks again at what is due of it now.
+    invoice.next_action_at = timezone.now()
     invoice.version += 1
     invoice.save()
     order.bill(invoice.id, is_open=status in ASKING)

@@ -28,10 +28,12 @@ from invoices.tests.asked import (
     tick,
     told,
 )
+from orders.models import Order
 from orders.services import create_customer
 from orders.services.line_items import add_line_items
 from payments import services as payments
 from payments.models import PaymentAttempt
+from refunds.tests.disputing import bank, dispute
 
 
 @pytest.fixture(autouse=True)
@@ -234,6 +236,80 @@ def test_a_worker_that_dies_after_the_charge_does_not_charge_again(environment):
 
     assert PaymentAttempt.objects.count() == 1
     assert_books(invoice.order_id, paid=10_000)
+
+
+def test_what_is_owed_again_long_after_is_not_charged_by_itself(environment):
+    invoice = automatic(environment)
+    tick(days(10))
+    assert Invoice.objects.get().status == "paid"
+    stories.refund(invoice.order, amount_money=stories.eur(4_000), balance_effect="reopen")
+
+    for day in range(10, 30):
+        tick(days(day))
+
+    assert PaymentAttempt.objects.count() == 1
+    assert told(invoice, "invoice.overdue") == ["invoice.overdue"]
+    assert_books(invoice.order_id, paid=10_000, refunded=4_000, outstanding=4_000)
+
+
+def test_what_was_settled_for_a_while_is_still_collected_when_it_is_due(environment):
+    invoice = automatic(environment)
+    tick(days(1))
+    pay(invoice, 10_000)
+    tick(days(2))
+    reverse_manual_payment(
+        invoice_id=invoice.id, money=stories.eur(10_000), actor=stories.actor_in(environment), at=days(3)
+    )
+
+    tick(days(3))
+    tick(days(10))
+
+    assert Invoice.objects.get().status == "paid"
+    assert PaymentAttempt.objects.count() == 1
+
+
+def test_a_fee_is_not_charged_by_itself_on_what_was_paid_in_time(environment):
+    invoice = due_in_ten_days(environment, fee=fixed_fee(500, mode="automatic"))
+    tick(days(5))
+    pay(invoice, 10_000)
+    tick(days(6))
+    reverse_manual_payment(
+        invoice_id=invoice.id, money=stories.eur(10_000), actor=stories.actor_in(environment), at=days(20)
+    )
+
+    for day in range(20, 30):
+        tick(days(day))
+
+    assert_books(invoice.order_id, total=10_000, outstanding=10_000)
+
+
+def test_a_fee_is_charged_on_what_was_paid_for_a_while_before_it_was_due(environment):
+    invoice = due_in_ten_days(environment, fee=fixed_fee(500, mode="automatic"))
+    tick(days(5))
+    pay(invoice, 10_000)
+    tick(days(6))
+    reverse_manual_payment(
+        invoice_id=invoice.id, money=stories.eur(10_000), actor=stories.actor_in(environment), at=days(7)
+    )
+
+    for day in range(7, 30):
+        tick(days(day))
+
+    assert_books(invoice.order_id, total=10_500, outstanding=10_500)
+
+
+def test_nobody_is_asked_for_what_a_dispute_took_back_until_staff_decide(environment):
+    invoice = automatic(environment)
+    tick(days(10))
+    bank(dispute(Order.objects.get(id=invoice.order_id)), "lose")
+    assert Order.objects.get(id=invoice.order_id).is_collection_blocked
+
+    for day in range(10, 40):
+        tick(days(day))
+
+    assert PaymentAttempt.objects.count() == 1
+    assert told(invoice, "invoice.overdue", "invoice.reminder_due") == []
+    assert not InvoiceDelivery.objects.filter(delivery_type="reminder").exists()
 
 
 def test_d027_no_second_charge_while_a_bank_debit_is_on_its_way(environment):
