@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from flint.events.models import Event
+from flint.events.webhooks.registry import Fact, declaration_of
 from flint.reports import services
 from flint.reports.models import Report, ReportChunk
 from flint.reports.registry import types
@@ -130,10 +131,14 @@ def test_a_file_is_erased_when_its_time_is_over_and_the_report_stays(api, enviro
     assert api.get(f"/v1/reports/{report.id}").data["content_sha256"] == report.content_sha256
 
 
-def test_its_end_is_told(environment):
+def test_its_end_is_told_with_all_that_the_api_shows(api, environment):
     report = made(environment, "journal_v1")
     event = Event.objects.get(type="report.succeeded")
     assert (event.subject_type, event.subject_id) == ("report", report.id)
+    told = declaration_of("report.succeeded").compose(Fact(event))
+    shown = api.get(f"/v1/reports/{report.id}").data
+    assert set(told) == set(shown)
+    assert told["download"]["url"] == shown["download"]["url"]
 
 
 def test_a_report_that_would_be_too_large_fails_and_keeps_nothing(environment):

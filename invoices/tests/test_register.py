@@ -35,7 +35,7 @@ def test_every_document_is_in_it_once_with_what_took_it_back(api, environment):
 def test_a_credit_note_takes_back_items_and_the_tax_of_the_order(api, environment):
     invoice = issued(api, create(api, line(10_000, tax=taxed(10))))
     note = credited(api, invoice)
-    assert allocate(api, note, 4_000).status_code == 200
+    assert allocate(api, note, 4_000).status_code == 201
 
     items = report(environment, "orders_itemized_v2")
     taxes = report(environment, "tax_summarized_v1")

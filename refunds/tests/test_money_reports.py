@@ -14,6 +14,7 @@ from payments.models import BalanceTransaction, Payout
 from payments.processors.sandbox import clock, dashboard
 from payments.tests.acts import later, reference_of
 from payments.tests.test_balance import processor_account, sync
+from payments.tests.test_standalone_intents import act, create
 from refunds.models import Refund
 from refunds.services.explaining import explain_refund
 
@@ -35,14 +36,12 @@ def test_payments_are_each_listed_once(environment):
 
 
 def test_a_payment_taken_without_an_order_is_money_all_the_same(environment, api):
-    made = api.post("/v1/payment-intents", {"amount_money": {"amount": 1_500, "currency": "EUR"}})
-    api.post(f"/v1/payment-intents/{made.data['payment_intent_id']}/confirm", {"payment_source_token": "pm_card_visa"})
+    intent = create(api, 1_500)
+    assert act(api, intent, "confirm", {"payment_source_token": "pm_card_visa"}).status_code == 200
+
     (payment,) = report(environment, "payments_itemized_v1").rows
-    assert (payment["payment_id"], payment["amount"], payment["order_id"]) == (
-        made.data["payment_intent_id"],
-        "15.00",
-        "",
-    )
+
+    assert (payment["payment_id"], payment["amount"], payment["order_id"]) == (intent, "15.00", "")
     assert report(environment, "journal_v1").total("amount") == 3_000
 
 
