@@ -24,6 +24,19 @@ from orders.api.serializers.inputs import AddLineItemsInput, FirstDiscountInput,
 
 NOTE_LENGTH = 5_000
 MOST_COPIES = 20
+EARLIEST, LATEST = 1900, 2999
+
+
+class CalendarField(TimestampField):
+    """A moment around which days can be counted, in any time zone and for years of grace."""
+
+    default_error_messages = {"range": f"This field is a time of the years {EARLIEST} to {LATEST}."}
+
+    def to_internal_value(self, data):
+        moment = super().to_internal_value(data)
+        if not EARLIEST <= moment.year <= LATEST:
+            self.refuse(self.code_for("type"), self.error_messages["range"])
+        return moment
 
 
 class ExpectedVersionInput(Input):
@@ -57,7 +70,7 @@ class NoMembersInput(Input):
 class AbsoluteDueInput(Input):
     """At a moment."""
 
-    due_at = TimestampField()
+    due_at = CalendarField()
 
 
 class PaymentTermsDueInput(Input):
@@ -187,8 +200,8 @@ class CreateInvoiceInput(Input):
     schedule_entries = ListOf(
         ScheduleEntryInput(), max_length=MOST_ENTRIES, required=False, code_many="INVOICE_SCHEDULE_INVALID"
     )
-    scheduled_send_at = TimestampField(required=False)
-    service_at = TimestampField(required=False)
+    scheduled_send_at = CalendarField(required=False)
+    service_at = CalendarField(required=False)
     memo = _text()
     footer = _text()
     po_number = _text(255)
@@ -215,8 +228,8 @@ class UpdateInvoiceInput(Patch):
     payment_due = PaymentDueInput(allow_null=True)
     collection = CollectionInput(allow_null=True)
     schedule_entries = ListOf(KeptScheduleEntryInput(), max_length=MOST_ENTRIES, code_many="INVOICE_SCHEDULE_INVALID")
-    scheduled_send_at = TimestampField(allow_null=True)
-    service_at = TimestampField(allow_null=True)
+    scheduled_send_at = CalendarField(allow_null=True)
+    service_at = CalendarField(allow_null=True)
     memo = _text(allow_null=True)
     footer = _text(allow_null=True)
     po_number = _text(255, allow_null=True)
@@ -241,7 +254,7 @@ class ManualPaymentInput(Input):
     """Money that came in outside Flint, or did not after all."""
 
     amount_money = MoneyField(min_amount=1)
-    received_at = TimestampField(required=False)
+    received_at = CalendarField(required=False)
     note = StrictString(min_length=0, max_length=NOTE_LENGTH, required=False, code_too_long="NOTE_TOO_LONG")
     external_reference_id = ExternalReferenceField(required=False)
     expected_version = StrictInteger(minimum=1, required=False, code="INVALID_EXPECTED_VERSION")

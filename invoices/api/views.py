@@ -79,6 +79,7 @@ class InvoiceCollection(InvoiceRoute):
             "ORDER_NOT_OPEN",
             "ORDER_ALREADY_PAID",
             "ORDER_ALREADY_HAS_ACTIVE_INVOICE",
+            "ORDER_ALREADY_BILLED",
         ]
     }
     names = {"GET": "list_invoices", "POST": "create_invoice"}
@@ -146,6 +147,7 @@ class InvoiceIssue(InvoiceRoute):
             *CHOSEN,
             "INVOICE_NOT_DRAFT",
             "ORDER_ALREADY_HAS_ACTIVE_INVOICE",
+            "ORDER_ALREADY_BILLED",
             "ORDER_NOT_OPEN",
             "ORDER_ALREADY_PAID",
             "ORDER_NOT_PAYABLE",

@@ -18,7 +18,8 @@ KEPT_FOR_YEARS = "a-3b"
 
 def pdf(words: Mapping[str, Any], *, at: datetime, is_kept_for_years: bool = False) -> bytes:
     """Return the pages as one PDF, which states ``at`` as when it was made. The same words give the same bytes."""
-    return _compiler(words).compile(
+    return _compiled(
+        words,
         format="pdf",
         timestamp=int(at.timestamp()),
         pdf_standards=[KEPT_FOR_YEARS] if is_kept_for_years else [],
@@ -27,8 +28,18 @@ def pdf(words: Mapping[str, Any], *, at: datetime, is_kept_for_years: bool = Fal
 
 def pictures(words: Mapping[str, Any], *, dots_per_inch: int = 96) -> list[bytes]:
     """Return the pages as PNGs, for people to look at."""
-    made = _compiler(words).compile(format="png", ppi=dots_per_inch)
+    made = _compiled(words, format="png", ppi=dots_per_inch)
     return made if isinstance(made, list) else [made]
+
+
+def _compiled(words: Mapping[str, Any], **options: Any) -> Any:
+    try:
+        return _compiler(words).compile(**options)
+    except typst.TypstError:
+        if not words["logo"]:
+            raise
+        # A logo is looked at from outside when it is chosen. One that is broken inside is not worth the document.
+        return _compiler({**words, "logo": None}).compile(**options)
 
 
 def _compiler(words: Mapping[str, Any]) -> typst.Compiler:

@@ -38,6 +38,11 @@ class OrderAlreadyPaid(Conflict):
     message = "Nothing is outstanding on the order, so there is nothing to ask for."
 
 
+class OrderAlreadyBilled(Conflict):
+    code = "ORDER_ALREADY_BILLED"
+    message = "An invoice that was given up bills what the order owes again. Collect it without another invoice."
+
+
 class ExpectedVersionRequired(InvalidInput):
     code = "EXPECTED_VERSION_REQUIRED"
     message = "A schedule is replaced as a whole. Send the draft's 'version' that you looked at as 'expected_version'."
@@ -49,7 +54,8 @@ def create_invoice(*, data: Mapping[str, Any], actor: Actor, at: datetime | None
 
     ``data`` is a validated request of the contract. One order has one invoice at a time that is not done with.
 
-    :raises OrderNotFound, OrderNotOpen, OrderAlreadyPaid, OrderAlreadyHasActiveInvoice: by the order.
+    :raises OrderNotFound, OrderNotOpen, OrderAlreadyPaid, OrderAlreadyHasActiveInvoice, OrderAlreadyBilled: by the
+        order.
     :raises InvalidInvoicePaymentTerm, InvoicePaymentTermUnavailable, CustomerPaymentTermUnavailable,
         InvoicePaymentTermCurrencyMismatch, InvoiceScheduleInvalid, ScheduledSendInPast: by what was chosen.
     """
@@ -63,6 +69,7 @@ def create_invoice(*, data: Mapping[str, Any], actor: Actor, at: datetime | None
             order = Order.objects.of(actor).lock(id=data["order_id"])
             refuse_billed(order)
         refuse_nothing_owed(order)
+        refuse_billed_before(order)
         settings = choosing.settings_of(order.environment_id)
         invoice = Invoice(
             environment_id=order.environment_id,
@@ -187,3 +194,13 @@ def refuse_nothing_owed(order: Order) -> None:
         raise OrderNotOpen(current_status=str(order.status))
     if not order.outstanding_amount:
         raise OrderAlreadyPaid()
+
+
+def refuse_billed_before(order: Order) -> None:
+    """
+    Refuse to bill twice what a locked order owes again, such as by a dispute, for an invoice that was written off.
+
+    :raises OrderAlreadyBilled: if it owes more than what no standing invoice bills.
+    """
+    if order.invoice_id and order.outstanding_amount > to_bill(order):
+        raise OrderAlreadyBilled(invoice_id=order.invoice_id, current_money=order.outstanding_money)

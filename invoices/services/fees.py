@@ -184,19 +184,23 @@ def waive_late_fee(
             raise InvoiceLateFeeNotFound
         if not invoice.is_asking or not found.filled.outstanding:
             raise InvoiceLateFeeNotCollectible(current_status=str(invoice.status))
-        fee, unpaid = found.fee, found.filled.outstanding
-        fee.waived_amount += unpaid
-        fee.waived_at, fee.waiver_reason = at or timezone.now(), reason_message
+        fee = found.fee
         with editing_locked(order, actor=actor) as edit:
-            _lower(edit, fee.charge_id, unpaid)
+            charge = next(each for each in edit.parts.charges if each.id == fee.charge_id)
+            # What a refund credited of it is owed by nobody, even where the money is owed again.
+            unpaid = min(found.filled.outstanding, charge.remaining_amount)
+            if not unpaid:
+                raise InvoiceLateFeeNotCollectible(current_status=str(invoice.status))
+            _lower(edit, charge, unpaid)
+            fee.waived_amount += unpaid
+            fee.waived_at, fee.waiver_reason = at or timezone.now(), reason_message
             fee.save(update_fields=["waived_amount", "waived_at", "waiver_reason", "updated_at"])
             edit.tell("invoice.late_fee_waived", invoice, **_told(fee, unpaid, invoice))
     return Invoice.objects.get(id=invoice_id)
 
 
-def _lower(edit: Edit, charge_id: str, amount: int) -> None:
+def _lower(edit: Edit, charge: Charge, amount: int) -> None:
     """Take an amount off a charge, and the charge off the order if nothing is left of it."""
-    charge = next(each for each in edit.parts.charges if each.id == charge_id)
     if charge.total_amount <= amount:
         edit.remove(charge)
         return

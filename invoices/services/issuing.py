@@ -18,7 +18,7 @@ from invoices.models.invoices import STANDING, DeliveryMode
 from invoices.models.numbers import Series
 from invoices.numbering import next_number
 from invoices.services import choosing, delivering
-from invoices.services.drafting import refuse_asked, refuse_nothing_owed, to_bill
+from invoices.services.drafting import refuse_asked, refuse_billed_before, refuse_nothing_owed, to_bill
 from invoices.services.locking import lock_invoice, remember
 from invoices.snapshots import freeze
 from orders import collecting
@@ -57,7 +57,7 @@ def issue_invoice(
     :raises InvoiceNotFound: if it is absent or foreign. :raises InvoiceNotDraft: if it was issued already.
     :raises InvoiceDraftChanged: if another version was expected.
     :raises OrderNotOpen, OrderAlreadyPaid, OrderNotPayable: by the order. :raises OrderAlreadyHasActiveInvoice: if an
-        earlier one asks for money again.
+        earlier one asks for money again. :raises OrderAlreadyBilled: if one that was written off bills what is owed.
     :raises OrderHasOpenCheckout, OrderHasActivePaymentIntent: if the order is being collected another way.
     :raises RecipientEmailRequired: if it is to be emailed and nobody is known to send it to.
     :raises InvoicePaymentTermUnavailable, InvoiceScheduleInvalid, InvoiceAutopayPaymentMethodRequired: by its choices.
@@ -76,6 +76,7 @@ def issue_locked(
     collecting.refuse_blocked(order)
     collecting.refuse_while_collecting(order)
     collecting.refuse_to_bill(order)
+    refuse_billed_before(order)
     settings = choosing.settings_of(order.environment_id)
     choosing.resolve(invoice, order, settings, issued_at=at)
     _address(invoice, order, delivery_mode)

@@ -265,6 +265,17 @@ def test_the_logo_is_in_it(api, environment):
     assert [(each["/Width"], each["/Height"]) for each in pictures] == [(400, 100)]
 
 
+def test_a_logo_that_is_broken_inside_keeps_nobody_from_the_document(api, environment):
+    whole = base64.b64decode(png(400, 100))
+    choose(environment, branding={"logo": base64.b64encode(whole[: len(whole) // 2]).decode()})
+
+    invoice = stored(issued(api))
+
+    assert pdf_of(invoice) == pdf_of(invoice)
+    objects = pypdf.PdfReader(io.BytesIO(pdf_of(invoice))).pages[0]["/Resources"].get("/XObject", {}).values()
+    assert not [each for each in objects if each.get_object().get("/Width")]
+
+
 def test_d141_a_credit_notes_amounts_are_all_below_zero(api):
     """100.00 net with two taxes on it, 19.00 together: each line, tax and sum is negative, and they add up."""
     invoice = issued(api, create(api, line(10_000, tax=taxed(7, 12))))

@@ -128,7 +128,10 @@ def reverse_locked(
     """
     _refuse_foreign(order, money)
     collecting.refuse_while_collecting(order)
-    recorded = recorded_amount(order, invoice_id=details.get("invoice_id"))
+    # What was recorded on an invoice may have been taken back on its order, which counts all of both.
+    recorded = recorded_amount(order)
+    if (invoice_id := details.get("invoice_id")) is not None:
+        recorded = min(recorded, recorded_amount(order, invoice_id=invoice_id))
     if money.amount > recorded:
         raise ReversalExceedsManualPayments(param="amount_money", maximum_money=order.money(recorded))
     payment = _row(order, money, at=at, is_reversal=True, **details)

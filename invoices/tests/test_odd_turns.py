@@ -1,0 +1,80 @@
+"""What becomes of invoices when things happen in an order that nobody has in mind: refused in words, books even."""
+
+import pytest
+
+from flint.testing import stories
+from flint.testing.books import assert_books
+from flint.testing.stories import eur, wire
+from invoices.services import fees
+from invoices.tests.asked import days, due_in_ten_days, fixed_fee, settings
+from invoices.tests.asking import act, by_hand, issued
+from invoices.tests.crediting import pay_invoice
+from orders.models import Order
+from orders.services import manual_payments
+from orders.tests.sales import create, line, nothing_moves, refused
+from payments import services as payments
+
+
+def test_what_was_paid_before_a_write_off_and_is_owed_again_is_billed_by_no_further_invoice(api, environment):
+    order = stories.open_order(environment, total=10_000)
+    shown = api.get(f"/v1/orders/{order.id}").data
+    actor = stories.actor_in(environment)
+    leg = payments.create_leg(order_id=order.id, data={"amount_money": eur(4_000)}, actor=actor)
+    data = {
+        "action": "confirm_payment_intents",
+        "completion_behavior": "partial_payment",
+        "payment_intents": [{"payment_intent_id": leg.id, "token": "pm_card_visa"}],
+    }
+    stories.as_it_turns_out(payments.pay(order_id=order.id, data=data, actor=actor))
+    invoice = issued(api, shown)
+    assert act(api, invoice, "mark-uncollectible").status_code == 200
+    stories.refund(Order.objects.get(id=order.id), amount_money=eur(4_000), balance_effect="reopen")
+    assert_books(order.id, outstanding=4_000)
+
+    with nothing_moves():
+        response = api.post("/v1/invoices", {"order_id": order.id})
+
+    refused(response, "ORDER_ALREADY_BILLED", status=409)
+
+
+def test_what_was_recorded_by_hand_is_taken_back_once(api, environment):
+    invoice = issued(api)
+    by_hand(api, invoice, 10_000)
+    actor = stories.actor_in(environment)
+    manual_payments.reverse_manual_payment(order_id=invoice["order_id"], money=eur(6_000), actor=actor)
+
+    with nothing_moves():
+        response = act(api, invoice, "manual-payments/reverse", {"amount_money": wire(eur(4_001))})
+
+    refused(response, "REVERSAL_EXCEEDS_MANUAL_PAYMENTS", param="amount_money")
+    assert response.error["maximum_money"] == wire(eur(4_000))
+
+
+def test_a_late_fee_that_was_credited_is_not_waived_once_more(environment):
+    settings(environment)
+    actor = stories.actor_in(environment)
+    invoice = due_in_ten_days(environment, fee=fixed_fee(500), mode="caller_managed")
+    fees.assess_late_fee(invoice_id=invoice.id, actor=actor, at=days(20))
+    pay_invoice({"order_id": invoice.order_id, "invoice_id": invoice.id})
+    order = Order.objects.get(id=invoice.order_id)
+    [fee] = invoice.late_fees.all()
+    stories.refund(order, charges=[{"order_charge_id": fee.charge_id}])
+    stories.refund(order, amount_money=eur(10_000), balance_effect="reopen")
+    assert_books(order.id, outstanding=10_000)
+
+    with nothing_moves(), pytest.raises(fees.InvoiceLateFeeNotCollectible):
+        fees.waive_late_fee(invoice_id=invoice.id, late_fee_id=fee.id, reason_message="Kind", actor=actor, at=days(21))
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_days_that_cannot_be_counted_from_are_refused(api, moment):
+    order = create(api, line(10_000))
+
+    with nothing_moves():
+        due = api.post(
+            "/v1/invoices", {"order_id": order["order_id"], "payment_due": {"type": "absolute", "due_at": moment}}
+        )
+        served = api.post("/v1/invoices", {"order_id": order["order_id"], "service_at": moment})
+
+    refused(due, "INVALID_TIMESTAMP", param="payment_due.due_at")
+    refused(served, "INVALID_TIMESTAMP", param="service_at")
