@@ -295,3 +295,19 @@ def test_paying_an_order_again_after_a_correction_counts_no_second_time(api):
 
     assert_books(order, paid=1_500, outstanding=0)
     assert api.get(f"/v1/payment-links/{link}").data["completed_count"] == 1
+
+
+def test_the_merchant_sees_which_link_a_session_came_from(api):
+    link = make(api)
+    session = resolve(api, link).data["checkout_session"]["checkout_session_id"]
+    path = f"/v1/checkout-sessions/{session}"
+
+    expanded = api.get(f"{path}?expand=payment_link").data["payment_link"]
+
+    assert (expanded["payment_link_id"], expanded["status"]) == (link, "active")
+    assert expanded["url"] == PaymentLink.objects.get(id=link).url
+    assert "payment_link" not in api.get(path).data
+    order = api.post("/v1/orders", {"line_items": [{"name": "Mug", "unit_price_money": wire(eur(100))}]}).data
+    other = api.post("/v1/checkout-sessions", {"order_id": order["order_id"]}).data["checkout_session"]
+    path = f"/v1/checkout-sessions/{other['checkout_session_id']}"
+    assert api.get(f"{path}?expand=payment_link").data["payment_link"] is None
