@@ -1,5 +1,6 @@
 """Merchants in the admin: what is set up, for owners and developers. Secrets are not kept, so none can be shown."""
 
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -7,13 +8,15 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from flint.admin import ReadOnlyAdmin, badge, environment_badge, moment, staff_actor
+from flint.api.addresses import in_one_line
 from flint.errors import FlintError
-from flint.merchants import services
+from flint.merchants import profile, services
 from flint.merchants.models import ApiKey, Environment, Merchant, StaffMember, SurplusPolicy
-from flint.merchants.settings import pages  # noqa: F401
+from flint.merchants.settings import forms, pages
 from flint.merchants.staff import Access, Right, access_of
 
 environment_links: list[Callable[[HttpRequest, Environment], tuple[str, str] | None]] = []
@@ -45,8 +48,11 @@ class MerchantAdmin(SetupAdmin):
         return Q(id__in=access.merchant_ids(self.right))
 
     def extra_urls(self) -> list[URLPattern]:
-        surplus = self.admin_site.admin_view(self.surplus_view)
-        return [path("<str:object_id>/surplus/", surplus, name="merchants_merchant_surplus")]
+        surplus, profile = (self.admin_site.admin_view(view) for view in (self.surplus_view, self.profile_view))
+        return [
+            path("<str:object_id>/surplus/", surplus, name="merchants_merchant_surplus"),
+            path("<str:object_id>/profile/", profile, name="merchants_merchant_profile"),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict | None = None
@@ -55,13 +61,17 @@ class MerchantAdmin(SetupAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         merchant = self.find(request, object_id)
-        more = {"policies": SurplusPolicy.choices} if _may_choose(request, merchant) else {}
+        more: dict[str, Any] = (
+            {"policies": SurplusPolicy.choices} if _may(request, Right.CHOOSE_POLICY, merchant) else {}
+        )
+        if _may(request, Right.CHOOSE_SETTINGS, merchant):
+            more["profile_url"] = reverse("admin:merchants_merchant_profile", args=[merchant.id])
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
 
     def surplus_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Keep what was chosen; anything else than a policy is refused."""
         merchant = self.find(request, object_id)
-        if not _may_choose(request, merchant):
+        if not _may(request, Right.CHOOSE_POLICY, merchant):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -75,17 +85,52 @@ class MerchantAdmin(SetupAdmin):
             messages.success(request, "What becomes of a surplus is as chosen.")
         return HttpResponseRedirect(reverse("admin:merchants_merchant_change", args=[merchant.id]))
 
+    def profile_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask who the merchant is and how it is reached, and keep it."""
+        merchant = self.find(request, object_id)
+        if not _may(request, Right.CHOOSE_SETTINGS, merchant):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        back = reverse("admin:merchants_merchant_change", args=[merchant.id])
+        widgets = forms.form_of(profile.PROFILE, profile.values_of(merchant), "")
+        problems, status = [], 200
+        if request.method == "POST":
+            try:
+                profile.keep(request, merchant)
+            except FlintError as refusal:
+                merchant.refresh_from_db()
+                widgets = forms.typed_form(profile.PROFILE, request.POST, {}, "")
+                problems, status = forms.put_errors(widgets, pages.by_path(refusal, profile.PROFILE)), 400
+            else:
+                messages.success(request, "The merchant is as typed.")
+                return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(merchant),
+            "back_url": back,
+            "back_text": str(merchant),
+            "section": profile.PROFILE,
+            "version": merchant.version,
+            "widgets": widgets,
+            "problems": problems,
+            "timezones": sorted(zoneinfo.available_timezones()),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/settings/form.html", context, status=status)
+
     @admin.display(description="Address")
     def address_told(self, merchant: Merchant) -> str:
-        return ", ".join(part for part in (merchant.address or {}).values() if part) or "–"
+        return in_one_line(merchant.address) or "–"
 
     @admin.display(description="Paid beyond what was owed")
     def surplus(self, merchant: Merchant) -> str:
         return merchant.get_surplus_policy_display()
 
 
-def _may_choose(request: HttpRequest, merchant: Merchant) -> bool:
-    return merchant.id in access_of(request.user).merchant_ids(Right.CHOOSE_POLICY)
+def _may(request: HttpRequest, right: Right, merchant: Merchant) -> bool:
+    return merchant.id in access_of(request.user).merchant_ids(right)
 
 
 @admin.register(Environment)

@@ -36,7 +36,7 @@ class Right(StrEnum):
     CHOOSE_POLICY = "choose_policy"
     """Say what becomes of money that came in beyond what was owed."""
     CHOOSE_SETTINGS = "choose_settings"
-    """Say how checkouts, receipts and all the rest look and behave."""
+    """Say how checkouts, receipts and all the rest look and behave, and who the merchant is."""
     CHOOSE_INVOICE_SETTINGS = "choose_invoice_settings"
     """Say how invoices are numbered, worded and reminded of."""
     READ_STAFF = "read_staff"

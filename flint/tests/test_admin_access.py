@@ -85,6 +85,7 @@ MAY_ACT = {
     "events_webhookendpoint_switch": {OWNER, DEVELOPER},
     "events_webhookdelivery_resend": {OWNER, DEVELOPER},
     "merchants_merchant_surplus": {OWNER},
+    "merchants_merchant_profile": {OWNER},
     "merchants_settings_edit": {OWNER, FINANCE, DEVELOPER},
     "refunds_dispute_write_off": {OWNER, FINANCE},
     "refunds_dispute_collect_again": {OWNER, FINANCE},

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from flint.admin import EnvironmentFilter, ReadOnlyAdmin
+from flint.api.addresses import in_one_line
 from orders.models import Customer
 
 NOTHING = "–"
@@ -39,14 +40,13 @@ class CustomerAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Billing address")
     def billing(self, customer: Customer) -> str:
-        return _line(customer.billing_address)
+        return in_one_line(customer.billing_address) or NOTHING
 
     @admin.display(description="Tax identity")
     def tax_identity_told(self, customer: Customer) -> str:
         identity = customer.tax_identity or {}
         numbers = [f"{each['type']} {each['value']}" for each in identity.get("tax_ids", [])]
-        address = identity.get("registered_address")
-        parts = [identity.get("legal_name", ""), _line(address) if address else "", *numbers]
+        parts = [identity.get("legal_name", ""), in_one_line(identity.get("registered_address")), *numbers]
         return ", ".join(part for part in parts if part) or NOTHING
 
     @admin.display(description="Orders")
@@ -57,8 +57,3 @@ class CustomerAdmin(ReadOnlyAdmin):
             customer.email,
             customer,
         )
-
-
-def _line(address: dict[str, str] | None) -> str:
-    """Write an address in one line."""
-    return ", ".join(part for part in (address or {}).values() if part) or NOTHING

@@ -3,8 +3,10 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from flint.testing.fixtures import client_of
+from flint.testing.staff import page, signed_in
 from orders.models import Customer
 from orders.tests.sales import nothing_moves, refused
 
@@ -175,3 +177,13 @@ def test_scopes(api, environment):
         refused(reader.patch(path, {"name": "x"}), "INSUFFICIENT_SCOPE", 403)
         refused(reader.post(PATH, {"email": "x@example.org"}), "INSUFFICIENT_SCOPE", 403)
     assert Customer.objects.count() == 1
+
+
+def test_staff_see_where_a_customer_is_billed_and_as_whom(api, merchant):
+    identity = {"legal_name": "Lovelace & Co.", "tax_ids": [{"type": "eu_vat", "value": "DE1"}]}
+    made = customer(api, billing_address=ADDRESS, tax_identity=identity)
+
+    shown = page(signed_in(merchant).get(reverse("admin:orders_customer_change", args=[made["customer_id"]])))
+
+    assert "Ring 1, 53111, Bonn, NW, DE" in shown
+    assert "Lovelace &amp; Co., eu_vat DE1" in shown

@@ -112,7 +112,7 @@ class SettingsAdmin(ReadOnlyAdmin):
                 self._keep(request, environment, section, typed)
             except FlintError as refusal:
                 widgets = forms.typed_form(section, typed, kept, environment.id)
-                problems, status = forms.put_errors(widgets, _by_path(refusal, section)), 400
+                problems, status = forms.put_errors(widgets, by_path(refusal, section)), 400
                 settings = settings_of(environment.id)
                 if isinstance(refusal, SettingsVersionConflict):
                     meanwhile = changes_in(environment)[:1]
@@ -123,6 +123,8 @@ class SettingsAdmin(ReadOnlyAdmin):
             "title": f"{section.title}: {environment}",
             "environment": environment,
             "badge": environment_badge(environment),
+            "back_url": f"{_address(environment)}#{section.name}",
+            "back_text": f"Settings of {environment}",
             "section": section,
             "version": settings.version,
             "widgets": widgets,
@@ -225,7 +227,7 @@ def _plain(told: Any) -> str:
     return text.partition(">")[2].partition("<")[0] if text.startswith("<span") else text
 
 
-def _by_path(refusal: FlintError, section: Section) -> list[tuple[str, str]]:
+def by_path(refusal: FlintError, section: Section) -> list[tuple[str, str]]:
     """Return what is wrong, by its path within the section."""
     details = refusal.facts.get("details") or [{"param": refusal.param or "", "message": refusal.message}]
     prefix = f"{section.name}."

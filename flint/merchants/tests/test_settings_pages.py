@@ -223,3 +223,58 @@ def test_a_file_that_is_no_logo_is_refused(owner, environment, content, words):
     assert answer.status_code == 400
     assert words in answer.content.decode()
     assert section_of(environment.id, "branding")["logo"] is None
+
+
+PARTICULARS = {
+    "business_name": "Corner Shop GmbH",
+    "email": "office@corner.example",
+    "reporting_timezone": "Europe/Berlin",
+    "address.line1": "Ring 1",
+    "address.city": "Bonn",
+    "address.state": "NW",
+    "address.postal_code": "53111",
+    "address.country": "DE",
+}
+
+
+def test_the_merchants_own_particulars_are_a_form_too(owner, merchant):
+    here = reverse("admin:merchants_merchant_profile", args=[merchant.id])
+    assert here in page(owner.get(reverse("admin:merchants_merchant_change", args=[merchant.id])))
+    assert 'value="owner@corner.example"' in page(owner.get(here))
+
+    assert owner.post(here, {"version": 1, **PARTICULARS}).status_code == 302
+
+    merchant.refresh_from_db()
+    assert (merchant.email, merchant.address["city"], merchant.version) == ("office@corner.example", "Bonn", 2)
+    event = Event.objects.filter(type="merchant.updated").order_by("id").last()
+    assert event.actor_label == "Olive Owner"
+    assert "Ring 1, 53111, Bonn, NW, DE" in page(
+        owner.get(reverse("admin:merchants_merchant_change", args=[merchant.id]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"email": ""}, "This field is required"),
+        ({"reporting_timezone": "Mars"}, "time zone of the IANA database"),
+        ({"address.country": ""}, "This field is required"),
+        ({"website_url": "corner.example"}, "begins with https"),
+        ({"version": 7}, "has changed since you read it"),
+    ],
+)
+def test_particulars_that_do_not_fit_come_back(owner, merchant, typed, words):
+    here = reverse("admin:merchants_merchant_profile", args=[merchant.id])
+
+    answer = owner.post(here, {"version": 1, **PARTICULARS, **typed})
+
+    assert (answer.status_code, words in answer.content.decode()) == (400, True)
+    merchant.refresh_from_db()
+    assert merchant.version == 1
+
+
+def test_particulars_are_the_owners_to_change(merchant):
+    here = reverse("admin:merchants_merchant_profile", args=[merchant.id])
+    answers = {role: signed_in(merchant, role).post(here, {"version": 1, **PARTICULARS}).status_code for role in Role}
+
+    assert answers == {Role.DEVELOPER: 403, Role.FINANCE: 404, Role.SUPPORT: 404, Role.OWNER: 302}
