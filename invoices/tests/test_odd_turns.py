@@ -1,18 +1,24 @@
 """What becomes of invoices when things happen in an order that nobody has in mind: refused in words, books even."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.stories import eur, wire
 from invoices.services import fees
-from invoices.tests.asked import days, due_in_ten_days, fixed_fee, settings
+from invoices.tests.asked import days, due_in_ten_days, fixed_fee, settings, tick, told
 from invoices.tests.asking import act, by_hand, issued
 from invoices.tests.crediting import pay_invoice
 from orders.models import Order
-from orders.services import manual_payments
+from orders.services import close_order, manual_payments
 from orders.tests.sales import create, line, nothing_moves, refused
 from payments import services as payments
+from payments.api.invoices.outputs import actions_of
+from refunds.services import disputes
+from refunds.tests.disputing import bank, dispute
 
 
 def test_what_was_paid_before_a_write_off_and_is_owed_again_is_billed_by_no_further_invoice(api, environment):
@@ -78,3 +84,24 @@ def test_days_that_cannot_be_counted_from_are_refused(api, moment):
 
     refused(due, "INVALID_TIMESTAMP", param="payment_due.due_at")
     refused(served, "INVALID_TIMESTAMP", param="service_at")
+
+
+def test_what_is_owed_again_on_a_closed_order_is_asked_for_by_no_clock(environment):
+    """Nothing can be collected on it any more, so that no fee is charged, nobody is reminded, and nothing breaks."""
+    settings(environment)
+    actor = stories.actor_in(environment)
+    invoice = due_in_ten_days(environment, fee=fixed_fee(500, mode="automatic"), mode="caller_managed")
+    pay_invoice({"order_id": invoice.order_id, "invoice_id": invoice.id})
+    order = Order.objects.get(id=invoice.order_id)
+    close_order(order_id=order.id, actor=actor)
+    lost = bank(dispute(order), "lose")
+    disputes.collect_again(dispute_id=lost.id, reason="Ask anew", actor=actor)
+    later = timezone.now() + timedelta(days=30)
+
+    tick(later)
+
+    invoice.refresh_from_db()
+    assert invoice.is_asking and invoice.next_action_at == later + timedelta(days=1)
+    assert not told(invoice, "invoice.overdue", "invoice.reminder_due", "invoice.late_fee_assessed")
+    [action] = actions_of(invoice)
+    assert (action["is_available"], action["unavailable_reason"]) == (False, "order_closed")

@@ -140,6 +140,8 @@ def actions_of(invoice: Invoice) -> list[dict[str, Any]]:
     reason = ""
     if invoice.collection_mode == CollectionMode.EXTERNAL:
         reason = "collected_externally"
+    elif invoice.order.status != "open":
+        reason = "order_closed"
     elif invoice.order.is_collection_blocked:
         reason = "payment_disputed"
     elif invoice.order.is_collecting:

@@ -105,7 +105,7 @@ def _asking(page: InvoicePage, visit: Visit, amounts: InvoiceAmounts, asked: Ask
     if order.is_collecting:
         _under_way(page, order.active_attempt_id)
         return
-    if order.is_collection_blocked:
+    if order.is_collection_blocked or order.status != "open":
         page.state = "blocked"
         page.title = say("This invoice cannot be paid right now")
         page.words = say("Nothing was charged. The merchant has to put something right first; please ask them.")
