@@ -21,7 +21,7 @@ Settings: one page, driven by environment variables. Without any, this is one ma
     FLINT_EMAIL_FROM      the address that they come from
     FLINT_MESSAGES_KEPT_DAYS  days for which it is kept to whom a message was sent
     FLINT_EXAMPLE_API_KEY the sandbox key that /examples/ sells with; else that of the demo merchant that `up` makes
-    FLINT_WEBHOOK_NETWORKS  networks of yours that webhook endpoints may be in, such as 10.20.0.0/16; else public ones only
+    FLINT_WEBHOOK_NETWORKS  networks of yours that webhook endpoints may be in, such as 10.20.0.0/16; else public ones
     FLINT_WEBHOOK_STREAMS  how many streams of webhook events a web process may hold open, each on a thread of its own
     FLINT_WEBHOOKS_KEPT_DAYS  days for which it is kept what webhook endpoints were told
     FLINT_NOTICES_KEPT_DAYS  days for which a processor's notices are kept once nothing is left to do about them

@@ -99,7 +99,7 @@ def check(response: Any, method: str, path: str) -> None:
     if "content" not in operation["responses"][status]:
         assert response["Location"] and not response.content, f"{method} {path} says more than where to go"
         return
-    if response["Content-Type"] in operation["responses"][status]["content"] and b"{" != response.content[:1]:
+    if response["Content-Type"] in operation["responses"][status]["content"] and response.content[:1] != b"{":
         assert response.content, f"{method} {path} answers with an empty file"
         return
     body = json.loads(response.content)
