@@ -13,10 +13,13 @@ from invoices.tests.asked import days, due_in_ten_days, fixed_fee, settings, tic
 from invoices.tests.asking import act, by_hand, issued
 from invoices.tests.crediting import pay_invoice
 from orders.models import Order
-from orders.services import close_order, manual_payments
+from orders.services import close_order, create_customer, manual_payments
 from orders.tests.sales import create, line, nothing_moves, refused
 from payments import services as payments
 from payments.api.invoices.outputs import actions_of
+from payments.services.invoices.charging import collect_invoice
+from payments.services.invoices.launching import open_checkout
+from payments.services.sessions.credentials import buyer_of
 from refunds.services import disputes
 from refunds.tests.disputing import bank, dispute
 
@@ -84,6 +87,24 @@ def test_days_that_cannot_be_counted_from_are_refused(api, moment):
 
     refused(due, "INVALID_TIMESTAMP", param="payment_due.due_at")
     refused(served, "INVALID_TIMESTAMP", param="service_at")
+
+
+def test_what_a_buyer_prepared_and_left_keeps_nobody_from_collecting_the_invoice(environment):
+    """Or a buyer who would rather not be charged had only to open the checkout and split the payment."""
+    actor = stories.actor_in(environment)
+    customer = create_customer(data={"name": "Ada", "email": "ada@example.com"}, actor=actor)
+    card = stories.saved_card(customer)
+    order = stories.open_order(environment, customer_id=customer.id)
+    invoice = stories.issued_invoice(order).invoice
+    session = open_checkout(invoice_id=invoice.id, data={}, actor=actor).session
+    buyer = buyer_of(session, at=timezone.now())
+    leg = payments.create_leg(order_id=order.id, data={"amount_money": eur(1_000)}, actor=buyer)
+
+    collect_invoice(invoice_id=invoice.id, data={"payment_method_id": card.id}, actor=actor)
+
+    assert_books(order.id, paid=10_000, outstanding=0)
+    leg.refresh_from_db()
+    assert leg.status == "canceled"
 
 
 def test_what_is_owed_again_on_a_closed_order_is_asked_for_by_no_clock(environment):

@@ -193,7 +193,11 @@ def _refuse_changed(part: Part, expected: Money | None) -> None:
 
 
 def _leg_for_all(order: Order, part: Part, session: CheckoutSession | None) -> PaymentIntent:
-    staged = list(order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE).order_by("created_at", "id"))
+    rows = order.payment_intents.filter(is_staged=True, status__in=CONFIRMABLE)
+    if part.invoice and session is None:
+        # What the buyer prepared in the invoice's checkout keeps nobody from collecting it; it ends with the checkout.
+        rows = rows.filter(checkout_session__isnull=True)
+    staged = list(rows.order_by("created_at", "id"))
     if staged:
         raise PaymentLegSelectionRequired(
             current_money=part.money,
