@@ -19,7 +19,7 @@ from refunds.tests.years import YEAR, ZONES, Year
 
 pytestmark = pytest.mark.django_db(**COMMITTED)
 
-ORDERS = int(os.environ.get("FLINT_YEAR_ORDERS", "120"))
+ORDERS = int(os.environ.get("FLINT_YEAR_ORDERS", "300"))
 SIGNS = {"capture": 1, "manual_payment": 1, "manual_payment_reversed": -1, "refund": 1, "refund_reversed": -1}
 
 

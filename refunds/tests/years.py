@@ -18,6 +18,7 @@ from flint.testing import stories
 from orders import services
 from orders.models import Order
 from orders.services.manual_payments import record_manual_payment, reverse_manual_payment
+from payments.processors.base import Refused
 from payments.processors.sandbox import dashboard
 from payments.tests.acts import reference_of
 from payments.tests.test_balance import sync
@@ -62,7 +63,7 @@ class Year:
         """Do something; that it is refused is a part of life, and must move nothing."""
         try:
             act(Order.objects.get(id=order.id))
-        except FlintError:
+        except (FlintError, Refused):
             name = f"{name} refused"
         self.done[name] = self.done.get(name, 0) + 1
 
@@ -191,7 +192,8 @@ def spread(environment: Environment, chance: random.Random) -> None:
             else:
                 at += timedelta(seconds=chance.choice([0, 1, 3_600, 86_400 * 3, 86_400 * 20]))
             if chance.random() < 0.15 and (later := [edge for edge in beside if edge >= at]):
-                at = min(later) + timedelta(microseconds=chance.choice([-1, 0, 1]))
+                # Never before what came before it: no clock runs backwards.
+                at = max(at, min(later) + timedelta(microseconds=chance.choice([-1, 0, 1])))
             at = min(at, datetime(YEAR + 1, 1, 30, tzinfo=UTC))
             ids.append(event_id)
             moments.append(at)
