@@ -147,6 +147,8 @@ def assess_locked(order: Order, invoice: Invoice, fee: Assessable, *, actor: Act
         edit.add(charge)
         # A discount on charges may take a part of it away; what the order came to owe is what counts.
         pricing.reprice(order, edit.parts)
+        if order.total_amount <= before:
+            raise InvoiceLateFeeNotDue
         row = InvoiceLateFee(
             id=new_id("ilf"),
             environment_id=invoice.environment_id,
@@ -191,7 +193,11 @@ def waive_late_fee(
             unpaid = min(found.filled.outstanding, charge.remaining_amount)
             if not unpaid:
                 raise InvoiceLateFeeNotCollectible(current_status=str(invoice.status))
+            before = order.total_amount
             _lower(edit, charge, unpaid)
+            # A discount on charges may have covered a part of it; what the order came to owe less is what counts.
+            pricing.reprice(order, edit.parts)
+            unpaid = before - order.total_amount
             fee.waived_amount += unpaid
             fee.waived_at, fee.waiver_reason = at or timezone.now(), reason_message
             fee.save(update_fields=["waived_amount", "waived_at", "waiver_reason", "updated_at"])

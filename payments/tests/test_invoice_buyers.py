@@ -7,9 +7,11 @@ from flint.testing import stories
 from flint.testing.books import assert_books
 from flint.testing.client import ApiClient
 from flint.testing.stories import eur, line, wire
-from invoices.links import link_of, open_by_secret
+from invoices.links import InvoiceLinkUnavailable, link_of, open_by_secret
 from invoices.models import Invoice
 from orders.models import Order
+from payments.api.invoices.authentication import buyer_of
+from payments.services.invoices import launching
 from payments.tests.acts import THREE_D_SECURE, charged, kinds_of, nothing_moves, pay
 from payments.tests.test_invoice_checkout import buyer_in, in_parts, open_checkout
 
@@ -180,3 +182,11 @@ class TestTheCredential:
 def parameters_of(template: str) -> list[str]:
     """The names in a path."""
     return [part[1:-1] for part in template.split("/") if part.startswith("{")]
+
+
+def test_a_link_replaced_while_its_buyer_was_being_let_in_opens_no_checkout(invoice):
+    for generation in (invoice.link_generation - 1, invoice.link_generation + 1):
+        with pytest.raises(InvoiceLinkUnavailable):
+            launching.open_checkout(invoice_id=invoice.id, data={}, actor=buyer_of(invoice), link_generation=generation)
+
+    assert not invoice.checkout_sessions.exists()

@@ -40,6 +40,7 @@ class InvoiceAuthentication(BaseAuthentication):
         invoice = open_by_secret(invoice_id, secret)
         http = request._request
         http.api_key, http.environment = None, invoice.environment
+        http.invoice_link_generation = invoice.link_generation
         http.actor = replace(buyer_of(invoice), request_id=request.request_id)
         structlog.contextvars.bind_contextvars(
             environment_id=invoice.environment_id, actor_kind="customer", actor_id=invoice.id

@@ -103,7 +103,12 @@ class BuyerInvoiceCheckout(BuyerInvoiceRoute):
 
         It asks for the part that is named, else for what is due, and else for what is due next.
         """
-        opened = open_checkout(invoice_id=invoice_id, data=self.validated(), actor=request.actor)
+        opened = open_checkout(
+            invoice_id=invoice_id,
+            data=self.validated(),
+            actor=request.actor,
+            link_generation=request._request.invoice_link_generation,
+        )
         in_session = buyer_of(opened.session, at=opened.session.updated_at)
         session = reading.read_session(opened.session.id, actor=in_session, url=True)
         invoice = invoices.read_invoice(invoice_id, actor=request.actor)

@@ -79,7 +79,12 @@ def pay(request: HttpRequest, invoice_id: str) -> HttpResponse:
     visit = visit_of(request, invoice_id)
     here = f"{settings.BASE_URL}{reverse('invoice', args=[invoice_id])}"
     try:
-        opened = open_checkout(invoice_id=invoice_id, data={"return_url": here}, actor=visit.buyer)
+        opened = open_checkout(
+            invoice_id=invoice_id,
+            data={"return_url": here},
+            actor=visit.buyer,
+            link_generation=visit.invoice.link_generation,
+        )
         session = opened.session
     except Conflict:
         # It is being paid, or asks for nothing any more: the page says which, and the checkout can be gone back to.

@@ -13,6 +13,7 @@ from django.utils import timezone
 from flint.actors import Actor
 from flint.errors import InvalidInput
 from flint.merchants.settings import section_of
+from invoices.links import InvoiceLinkUnavailable
 from invoices.models import Invoice
 from invoices.services.locking import lock_invoice
 from invoices.services.paying import refuse_uncollectible, refuse_while_paying
@@ -44,7 +45,14 @@ class Opened:
     is_reused: bool
 
 
-def open_checkout(*, invoice_id: str, data: Mapping[str, Any], actor: Actor, at: datetime | None = None) -> Opened:
+def open_checkout(
+    *,
+    invoice_id: str,
+    data: Mapping[str, Any],
+    actor: Actor,
+    link_generation: int | None = None,
+    at: datetime | None = None,
+) -> Opened:
     """
     Return the session in which an invoice is paid: the one that is open, if it fits, else a new one.
 
@@ -52,6 +60,8 @@ def open_checkout(*, invoice_id: str, data: Mapping[str, Any], actor: Actor, at:
     opened under. Where the buyer comes back to may change until the first payment begins; after that it is another
     session. ``data`` is a validated request of the contract.
 
+    :param link_generation: that of the link by which a buyer was let in; it may have been replaced since.
+    :raises InvoiceLinkUnavailable: if it was.
     :raises InvoiceNotFound, InvoiceNotIssued, InvoiceNotCollectible, InvoiceScheduleEntryNotCollectible: by the
         invoice. :raises OrderNotPayable: if staff must first decide on what a dispute took back.
     :raises InvoicePaymentResolving, InvoicePaymentProcessing, CheckoutSurfaceChangeNotAllowed: if it is being paid.
@@ -61,6 +71,8 @@ def open_checkout(*, invoice_id: str, data: Mapping[str, Any], actor: Actor, at:
     processor_name(actor)
     with transaction.atomic():
         order, invoice = lock_invoice(invoice_id, actor=actor)
+        if link_generation not in (None, invoice.link_generation):
+            raise InvoiceLinkUnavailable
         refuse_uncollectible(invoice)
         collecting.refuse_blocked(order)
         wanted = _wanted(invoice, data)
