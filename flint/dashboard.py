@@ -20,6 +20,8 @@ from flint.merchants.staff import Right, environments_of
 from flint.money import Money
 
 SPANS = (7, 30, 90)
+MOST_TRIED = 5
+"""In how many environments sales are looked for, when none is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,12 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chosen(request: HttpRequest, offered: list[Environment]) -> Environment:
-    """Return the environment that was asked for, else the first that takes real money, else the first."""
+    """Return the environment that was asked for, else the first with sales, those with real money before sandboxes."""
     asked = request.GET.get("environment", "")
-    named = [each for each in offered if each.id == asked]
-    return (named or sorted(offered, key=lambda each: (not each.is_live, not each.is_default)))[0]
+    if named := [each for each in offered if each.id == asked]:
+        return named[0]
+    inviting = sorted(offered, key=lambda each: (not each.is_live, not each.is_default))[:MOST_TRIED]
+    return next((each for each in inviting if currencies[0](each.id)), inviting[0])
 
 
 def _bars(scope: Scope) -> list[Bar]:
