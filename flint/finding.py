@@ -122,11 +122,11 @@ def _by_id(term: str, request: HttpRequest) -> list[Found]:
 
 def find_view(request: HttpRequest) -> HttpResponse:
     """Show what a term finds; go straight to the page of the only hit."""
-    if request.method not in ("GET", "HEAD"):
-        return HttpResponseNotAllowed(["GET", "HEAD"])
     access = access_of(request.user)
     if not any(access.environment_ids(finder.right) for finder in finders):
         raise PermissionDenied
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
     term = request.GET.get("q", "").strip().replace("\x00", "")[:LONGEST]
     found = search(term, request) if term else []
     hits = [hit for each in found for hit in each.hits]

@@ -7,6 +7,7 @@ import pytest
 from flint.merchants import selectors, services
 from flint.merchants.models import Environment, Merchant
 from flint.merchants.tests.factories import ApiKeyFactory
+from flint.testing.browser import browser, chromium, shop, stripe_shop  # noqa: F401 - one browser for each process
 from flint.testing.client import ApiClient
 from flint.testing.processors.base import forget_all, register
 from flint.testing.processors.sandbox import FaultyNetwork

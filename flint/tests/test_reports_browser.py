@@ -10,7 +10,7 @@ from flint.celery import collecting
 from flint.merchants.models import Role
 from flint.reports.models import Report
 from flint.testing import stories
-from flint.testing.browser import DESK, browser, chromium, picture  # noqa: F401
+from flint.testing.browser import DESK, picture
 from flint.testing.reports import COMMITTED, content_of, written
 from flint.testing.staff import signed_in
 from orders.models import PeriodClose
@@ -33,7 +33,7 @@ HAND = {"width": 390, "height": 844}
 
 
 @pytest.mark.parametrize("size", [DESK, HAND], ids=["1280", "390"])
-def test_finance_asks_waits_downloads_and_closes(browser, live_server, environment, merchant, size):  # noqa: F811
+def test_finance_asks_waits_downloads_and_closes(browser, live_server, environment, merchant, size):
     order = stories.paid_order(environment, stories.line(6_000, name="Espresso beans"), stories.line(4_000))
     stories.refund(order, amount_money=stories.eur(2_500))
     long_ago(environment, 40)

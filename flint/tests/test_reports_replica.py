@@ -25,7 +25,7 @@ PATIENCE = 60
 def replica(tmp_path):
     """A replica of the tests' server that is an hour behind, until it is told to hurry."""
     main = connection.get_connection_params()
-    server = Server(tmp_path / "replica", durable=False)
+    server = Server(tmp_path / "replica", durable=False, max_connections=300)
     for folder in (server.data, server.socket_folder):
         _make_private(folder)
     copy = [str(binaries() / "pg_basebackup"), "-D", str(server.cluster), "-R", "-X", "stream", "-c", "fast"]

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from flint.merchants.models import Role
 from flint.merchants.settings import section_of
 from flint.merchants.settings.sections import sections
-from flint.testing.browser import browser, chromium, picture  # noqa: F401
+from flint.testing.browser import picture
 from flint.testing.staff import signed_in
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -28,7 +28,7 @@ def assert_usable(page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def open_as(browser, staff, where: str, size):  # noqa: F811
+def open_as(browser, staff, where: str, size):
     device = browser.device(size=size)
     cookie = staff.cookies[settings.SESSION_COOKIE_NAME].value
     device.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": browser.url}])
@@ -38,7 +38,7 @@ def open_as(browser, staff, where: str, size):  # noqa: F811
 
 
 @pytest.mark.parametrize(("size", "device"), [(DESK, "desk"), (PHONE, "phone")], ids=["desk", "phone"])
-def test_an_owner_chooses_colours_and_sees_them_before(browser, owner, environment, size, device):  # noqa: F811
+def test_an_owner_chooses_colours_and_sees_them_before(browser, owner, environment, size, device):
     page = open_as(browser, owner, reverse("admin:merchants_settings_change", args=[environment.id]), size)
     page.get_by_role("link", name="Change Branding").click()
 
@@ -58,7 +58,7 @@ def test_an_owner_chooses_colours_and_sees_them_before(browser, owner, environme
 
 
 @pytest.mark.parametrize("name", sections)
-def test_every_form_fits_a_phone(browser, owner, environment, name):  # noqa: F811
+def test_every_form_fits_a_phone(browser, owner, environment, name):
     where = f"{reverse('admin:merchants_settings_edit', args=[environment.id])}?section={name}"
 
     page = open_as(browser, owner, where, PHONE)

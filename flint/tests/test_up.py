@@ -19,7 +19,7 @@ from flint import crew, running
 from flint.home import Home
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py"), "up"]
-KEYS = {"base_url", "pid", "api_key", "environment_id", "merchant_id", "other_api_key", "staff"}
+KEYS = {"base_url", "pid", "api_key", "environment_id", "merchant_id", "other_api_key", "staff", "invoice_url"}
 
 
 MADE = """

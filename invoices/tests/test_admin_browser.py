@@ -9,7 +9,7 @@ from flint.celery import collecting
 from flint.merchants.models import Role
 from flint.testing import stories
 from flint.testing.books import assert_books
-from flint.testing.browser import DESK, PHONE, browser, chromium, picture  # noqa: F401
+from flint.testing.browser import DESK, PHONE, picture
 from flint.testing.staff import signed_in
 from invoices.models import Invoice
 from orders.models import Customer
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["1280", "360"])
-def test_finance_bills_an_order_and_books_money(browser, live_server, environment, merchant, size):  # noqa: F811
+def test_finance_bills_an_order_and_books_money(browser, live_server, environment, merchant, size):
     customer = Customer.objects.create(environment=environment, email="ada@buyer.example", name="Ada Lovelace")
     lines = [stories.line(6_000, name="Espresso beans"), stories.line(4_000, name="Grinder service")]
     order = stories.open_order(environment, *lines, customer_id=customer.id)

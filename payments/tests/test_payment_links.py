@@ -244,7 +244,7 @@ def test_a_link_that_is_not_there_is_named_so(api):
 
 
 STATEMENTS_OF_A_LIST = 2
-STATEMENTS_OF_THE_PUBLIC_VIEW = 1
+STATEMENTS_OF_THE_PUBLIC_VIEW = 2
 
 
 def test_a_list_takes_as_many_statements_for_many(api, django_assert_num_queries):
@@ -258,7 +258,7 @@ def test_a_list_takes_as_many_statements_for_many(api, django_assert_num_queries
         assert len(api.get("/v1/payment-links").data) == 5
 
 
-def test_the_public_view_is_one_read(api, django_assert_num_queries):
+def test_the_public_view_reads_the_link_and_the_settings_and_no_more(api, django_assert_num_queries):
     link = make(api)["payment_link_id"]
     with django_assert_num_queries(STATEMENTS_OF_THE_PUBLIC_VIEW):
         assert api.get(f"/v1/payment-links/{link}/public", headers={"Authorization": None}).status_code == 200

@@ -3,6 +3,7 @@
 import pytest
 from django.db import transaction
 from django.urls import resolve
+from django.utils import timezone
 
 from flint.money import Money
 from payments.processors.base import Refused, SourceSummary
@@ -44,7 +45,10 @@ def test_a_payment_carries_our_ids_and_a_summary_of_the_source():
     assert payment.payment_intent_id == request.payment_intent_id
     assert payment.environment_id == ENVIRONMENT
     assert payment.money == eur(10_000)
-    assert payment.source == SourceSummary(type="card", brand="mastercard", last4="4444")
+    good_until = {"exp_month": payment.source.exp_month, "exp_year": payment.source.exp_year}
+    assert payment.source == SourceSummary(type="card", brand="mastercard", last4="4444", **good_until)
+    today = timezone.now()
+    assert (today.year, today.month) <= (good_until["exp_year"], good_until["exp_month"])
     assert payment == see(payment)
 
 
